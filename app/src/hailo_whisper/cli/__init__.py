@@ -1,0 +1,30 @@
+"""The command line: a file a command, each with `add_parser(subparsers)`, which sets `run(args) -> exit status`."""
+
+import argparse
+import importlib
+import sys
+from collections.abc import Sequence
+
+from .. import __version__
+from ..failure import Failure
+
+COMMANDS = ("serve", "models", "config")
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command. Returns its exit status: 0 done, 1 refused or failed with a sentence, 2 wrong usage, 130 interrupted."""
+    parser = argparse.ArgumentParser(prog="hailo-whisper", description="A private, OpenAI-compatible speech service.")
+    parser.add_argument("--version", action="version", version=f"hailo-whisper {__version__}")
+    subparsers = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
+    for command in COMMANDS:
+        importlib.import_module(f"{__name__}.{command}").add_parser(subparsers)
+    args = parser.parse_args(argv)
+    try:
+        return int(args.run(args))
+    except Failure as failure:
+        print(f"hailo-whisper: {failure}", file=sys.stderr)
+        return 1
+    except BrokenPipeError:
+        return 0
+    except KeyboardInterrupt:
+        return 130

@@ -1,0 +1,289 @@
+"""The settings: one schema for the YAML in /etc/hailo, the JSON in the XDG folders and the environment.
+
+Nothing here knows the rest of the program. Every setting has its default and its description here and nowhere else: the JSON
+schema, the commented YAML and the manual are made from them. A key that is not in the schema is refused, with the nearest one
+that is, because a misspelt setting that is silently ignored costs its owner an evening.
+"""
+
+import difflib
+import ipaddress
+import json
+import os
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Annotated, Any, Final, Literal
+
+import yaml
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+
+from .failure import Failure
+
+SCHEMA_VERSION: Final = 1
+SOURCE = Path("/etc/hailo/hailo-whisper.yaml")
+RENDERED = Path("hailo-whisper/hailo-whisper.json")
+PREFIX = "HAILO_WHISPER_"
+# The name that the voice pipelines and compose files of the field already use for the folder of the model.
+ALIASES = {"WHISPER_MODEL_PATH": ("model", "path")}
+
+
+class ConfigurationInvalid(Failure):
+    """The configuration breaks the schema. The message lists every mistake and its cure, one a line."""
+
+
+class ConfigurationMissing(Failure):
+    """No configuration file lies where it was looked for."""
+
+
+def _address(value: str) -> str:
+    if value == "localhost":
+        return "127.0.0.1"
+    try:
+        return str(ipaddress.ip_address(value))
+    except ValueError:
+        raise ValueError("is not an IP address: use 127.0.0.1, 0.0.0.0, ::1, :: or an address of this machine") from None
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+
+class Server(_Section):
+    """Where the service listens."""
+
+    host: Annotated[str, AfterValidator(_address)] = Field(
+        "127.0.0.1",
+        description="Address to listen on. 127.0.0.1 is this machine only; 0.0.0.0 is every network that the machine is on.",
+    )
+    port: int = Field(11437, ge=1, le=65535, description="TCP port to listen on.")
+
+
+class Model(_Section):
+    """Which model answers, and how it is held."""
+
+    name: str = Field(
+        "base",
+        min_length=1,
+        pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$",
+        description="Name of the model, as `hailo-whisper models list` shows it.",
+    )
+    path: str | None = Field(
+        None,
+        pattern=r"^/",
+        description="Folder that holds the model's files. null: the folder of that name under storage.models.",
+    )
+    keep_alive: int = Field(
+        -1,
+        ge=-1,
+        description="Seconds without a request after which the model is unloaded and its memory given back. -1: never. "
+        "The next request loads it again.",
+    )
+    compute_type: Literal["default", "auto", "int8", "int8_float32", "int8_float16", "int16", "float16", "float32"] = Field(
+        "int8", description="Number format that the engine computes in."
+    )
+    threads: int = Field(0, ge=0, le=1024, description="Threads for one transcription. 0: one for each core.")
+
+
+class Transcription(_Section):
+    """What a request gets when it does not say otherwise."""
+
+    language: str | None = Field(
+        "en",
+        pattern=r"^[a-z]{2,3}$",
+        description='Language that is spoken, as an ISO 639-1 code (in quotes: "no" is Norwegian). null: detect it.',
+    )
+    beam: int = Field(5, ge=1, le=32, description="Beams of the search. 1 is the fastest, 5 the most accurate.")
+    vad: bool = Field(
+        True, description="Detect speech first, and transcribe nothing but speech: silence gives no invented words."
+    )
+
+
+class Limits(_Section):
+    """What one request may cost."""
+
+    upload_mib: int = Field(25, ge=1, le=4096, description="Largest upload, in MiB.")
+    duration_seconds: int = Field(14400, ge=1, description="Longest recording, in seconds.")
+    deadline_seconds: float = Field(
+        30.0,
+        gt=0,
+        description="Seconds that one transcription may take at least, before the worker is taken for hung and replaced.",
+    )
+    deadline_factor: float = Field(
+        4.0, gt=0, description="Seconds that one transcription may take besides, for each second of the recording."
+    )
+    load_seconds: float = Field(
+        180.0, gt=0, description="Seconds that loading the model and its warm-up may take, before the worker is replaced."
+    )
+
+
+class Storage(_Section):
+    """Where things lie on the disk."""
+
+    models: str = Field("/var/lib/hailo-whisper/models", pattern=r"^/", description="Folder of the models.")
+    cache: str = Field("/var/cache/hailo-whisper", pattern=r"^/", description="Folder for what can be made or fetched again.")
+
+
+class ResourceLimits(_Section):
+    """What the service may take of the machine, enforced by systemd."""
+
+    memory_max: str | None = Field(
+        None,
+        pattern=r"^([0-9]+(\.[0-9]+)?[KMGT]?|[0-9]+(\.[0-9]+)?%)$",
+        description='Most memory, as systemd writes MemoryMax=: "2G" or "50%". null: no limit.',
+    )
+    cpu_quota: str | None = Field(
+        None,
+        pattern=r"^[0-9]+(\.[0-9]+)?%$",
+        description='Most CPU time, as systemd writes CPUQuota=: "150%" is one core and a half. null: no limit.',
+    )
+
+
+class Settings(_Section):
+    """Every setting of hailo-whisper."""
+
+    schema_version: Literal[1] = Field(SCHEMA_VERSION, description="Version of this file's layout. Leave it as it is.")
+    server: Server = Field(default_factory=Server, description=Server.__doc__)
+    model: Model = Field(default_factory=Model, description=Model.__doc__)
+    transcription: Transcription = Field(default_factory=Transcription, description=Transcription.__doc__)
+    limits: Limits = Field(default_factory=Limits, description=Limits.__doc__)
+    storage: Storage = Field(default_factory=Storage, description=Storage.__doc__)
+    resource_limits: ResourceLimits = Field(default_factory=ResourceLimits, description=ResourceLimits.__doc__)
+
+
+def schema() -> dict[str, Any]:
+    """The published JSON schema of the settings (draft 2020-12)."""
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        **Settings.model_json_schema(),
+        "title": "hailo-whisper",
+    }
+
+
+def parse(data: object, origin: str) -> Settings:
+    """Check `data`, as read from YAML or JSON, against the schema; `origin` names it in the messages.
+
+    Raises ConfigurationInvalid with every mistake at once.
+    """
+    if data is None:
+        data = {}
+    if not isinstance(data, dict):
+        raise ConfigurationInvalid(f"{origin}: the file must hold sections such as `server:`, not a {type(data).__name__}.")
+    # A section whose every line is commented out reads as null, and means its defaults.
+    data = {key: {} if value is None and key in _sections() else value for key, value in data.items()}
+    try:
+        return Settings.model_validate(data)
+    except ValidationError as error:
+        raise ConfigurationInvalid("\n".join(f"{origin}: {_sentence(dict(item))}" for item in error.errors())) from None
+
+
+def read(path: Path) -> dict[str, Any]:
+    """The mapping in a YAML or JSON file (JSON is YAML). Raises ConfigurationMissing or ConfigurationInvalid."""
+    try:
+        text = path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        raise ConfigurationMissing(
+            f"There is no {path}. Write one (the package's config/hailo-whisper.yaml shows every setting), or name another file."
+        ) from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigurationInvalid(
+            f"{path} cannot be read: {error}. Check its owner, its mode and that it is UTF-8 text."
+        ) from None
+    try:
+        data = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise ConfigurationInvalid(f"{path} is not valid YAML: {' '.join(str(error).split())}. Mend that line.") from None
+    if data is not None and not isinstance(data, dict):
+        raise ConfigurationInvalid(f"{path}: the file must hold sections such as `server:`, not a {type(data).__name__}.")
+    return data or {}
+
+
+def candidates(environ: Mapping[str, str] = os.environ) -> list[Path]:
+    """Where the rendered JSON may lie, in the order of the XDG Base Directory Specification 0.8."""
+    home = environ.get("XDG_CONFIG_HOME") or str(Path(environ.get("HOME") or "/") / ".config")
+    dirs = environ.get("XDG_CONFIG_DIRS") or "/etc/xdg"
+    # The specification says that a relative path in these variables is to be ignored.
+    return [Path(folder) / RENDERED for folder in [home, *dirs.split(":")] if Path(folder).is_absolute()]
+
+
+def load(path: Path | None = None, *, environ: Mapping[str, str] = os.environ, missing_ok: bool = False) -> Settings:
+    """The settings in force: the file (`path`, else the first of `candidates`), then the environment over it.
+
+    With `missing_ok`, no file means the defaults; a `path` that was asked for must be there all the same.
+    Raises ConfigurationMissing, ConfigurationInvalid.
+    """
+    if path is None:
+        places = candidates(environ)
+        path = next((place for place in places if place.is_file()), None)
+        if path is None and not missing_ok:
+            raise ConfigurationMissing(
+                f"No configuration was found: looked for {', '.join(map(str, places))}. "
+                f"Run `hailo-whisper config render` to make it from {SOURCE}, or name a file with --config."
+            )
+    data = read(path) if path else {}
+    # The file is checked by itself first, so that a mistake in it is told of by its own name.
+    settings = parse(data, str(path)) if path else Settings()
+    overrides = dict(_overrides(environ))
+    if not overrides:
+        return settings
+    merged: dict[str, Any] = settings.model_dump()
+    for (section, key), value in overrides.items():
+        merged[section][key] = value
+    return parse(merged, "environment")
+
+
+def dump(settings: Settings) -> str:
+    """The settings as the JSON text that `config render` writes: every key, indented, newline at the end."""
+    return json.dumps(settings.model_dump(), indent=2, ensure_ascii=False) + "\n"
+
+
+def _sections() -> dict[str, type[_Section]]:
+    found: dict[str, type[_Section]] = {}
+    for name, field in Settings.model_fields.items():
+        if isinstance(field.annotation, type) and issubclass(field.annotation, _Section):
+            found[name] = field.annotation
+    return found
+
+
+def _names() -> dict[str, tuple[str, str]]:
+    """Every environment variable that sets something, with the section and key that it sets."""
+    names = {
+        f"{PREFIX}{section}_{key}".upper(): (section, key) for section, model in _sections().items() for key in model.model_fields
+    }
+    return names | ALIASES
+
+
+def _overrides(environ: Mapping[str, str]) -> Iterator[tuple[tuple[str, str], Any]]:
+    names = _names()
+    for name, text in environ.items():
+        if name in names:
+            try:
+                yield names[name], yaml.safe_load(text) if text else None
+            except yaml.YAMLError:
+                raise ConfigurationInvalid(
+                    f"environment: {name} cannot be read as a value: {text!r}. Put it in quotes."
+                ) from None
+        elif name.startswith(PREFIX):
+            raise ConfigurationInvalid(f"environment: {name} sets nothing.{_nearest(name, names)}")
+
+
+def _nearest(word: str, known: Mapping[str, Any] | list[str]) -> str:
+    near = difflib.get_close_matches(word, list(known), n=1, cutoff=0.6)
+    return f" Did you mean {near[0]}?" if near else f" Known are: {', '.join(sorted(known))}."
+
+
+def _sentence(error: dict[str, Any]) -> str:
+    """One mistake that pydantic found, as a sentence that says what to do."""
+    place = [str(part) for part in error["loc"]]
+    name = ".".join(place)
+    given = error.get("input")
+    if error["type"] == "extra_forbidden":
+        parent = _sections().get(place[0]) if len(place) > 1 else Settings
+        known = [".".join([*place[:-1], key]) for key in (parent or Settings).model_fields]
+        return f"unknown key {name}.{_nearest(name, known)}"
+    if isinstance(given, bool) and error["type"] == "string_type":
+        return f'{name} is read as {str(given).lower()} by YAML: put the word in quotes, as in {place[-1]}: "no".'
+    if name == "schema_version":
+        return f"schema_version is {given!r}, and this version of hailo-whisper reads {SCHEMA_VERSION}: install the one it was made for."
+    detail = str(error["msg"]).removeprefix("Value error, ")
+    detail = detail.replace("Input should be a valid dictionary or instance of", "it should be a section of settings for")
+    detail = detail.replace("Input should", "it should").replace("String should", "it should")
+    return f"{name} is {given!r}: {detail}." if not detail.endswith(".") else f"{name} is {given!r}: {detail}"
