@@ -1,0 +1,197 @@
+"""The store: the folder with the models that are on this machine. Reading only; `pull` writes."""
+
+import json
+import os
+import stat
+from dataclasses import dataclass
+from pathlib import Path
+
+from . import catalog as catalogs
+from .catalog import Catalog, File, Model
+from .sums import difference
+from .unusable import ModelMissing, ModelUnusable
+
+__all__ = [
+    "MANIFEST",
+    "Installed",
+    "ModelMissing",
+    "ModelUnusable",
+    "Store",
+    "read_manifest",
+    "write_manifest",
+]
+
+MANIFEST = "manifest.json"
+
+# What a Whisper model in CTranslate2 form cannot do without; a folder that the user brings has no catalog entry to ask.
+REQUIRED = ("model.bin", "config.json", "tokenizer.json")
+
+
+@dataclass(frozen=True)
+class Installed:
+    """A complete model in the store. `size` is in bytes, `source` says where it came from, if that is known."""
+
+    name: str
+    path: Path
+    size: int
+    source: str | None
+
+
+class Store:
+    """The models under one folder, a folder each. `pull_command` is the cure that messages name; `{name}` is filled in."""
+
+    def __init__(
+        self,
+        root: Path,
+        catalog: Catalog | None = None,
+        pull_command: str = "hailo-whisper models pull {name}",
+    ) -> None:
+        self.root = root
+        self.catalog = catalogs.load() if catalog is None else catalog
+        self._pull_command = pull_command
+
+    def path(self, name: str) -> Path:
+        """The folder of a complete model. Raises ModelUnusable.
+
+        The files are only hashed when they are not the ones that were verified when the model was placed (another size or
+        time of change), so this is quick at every start and still notices a file that was edited or copied over.
+        """
+        self.check(name)
+        if not self.is_as_verified(name):
+            self.verify(name)
+        return self.root / name
+
+    def check(self, name: str) -> None:
+        """Raise ModelUnusable unless every file of the model is there, readable and of the right size. Reads no content."""
+        model = self.catalog.get(name)
+        folder = self.root / name
+        mode = self._mode(folder, name)
+        if mode is None:
+            raise ModelMissing(f"The model {name} is not in {self.root}. Run `{self._cure(name)}`.")
+        if not stat.S_ISDIR(mode):
+            raise ModelUnusable(f"{folder} is not a folder. Remove it, then run `{self._cure(name)}`.")
+        _check_files(
+            folder,
+            model.files,
+            f"The model {name} in {folder} is half downloaded",
+            f"Run `{self._cure(name)}`.",
+        )
+
+    def verify(self, name: str) -> None:
+        """Compare every byte with the catalog's sha256 sums. Raises ModelUnusable."""
+        self.check(name)
+        for file, expected in self.catalog.get(name).files.items():
+            fault = difference(self.root / name / file, expected)
+            if fault:
+                raise ModelUnusable(
+                    f"The model {name} in {self.root / name} is damaged: {fault}. "
+                    f"Run `{self._cure(name)} --force` to fetch it again."
+                )
+
+    def is_as_verified(self, name: str) -> bool:
+        """Whether the files are untouched since they were last compared with their sums."""
+        model, folder = self.catalog.get(name), self.root / name
+        recorded = read_manifest(folder).get("files")
+        return recorded == {file: _record(folder / file, expected) for file, expected in model.files.items()}
+
+    def installed(self) -> list[Installed]:
+        """The complete models of the catalog, by size of the files and not by their sums."""
+        found = []
+        for model in self.catalog:
+            try:
+                self.check(model.name)
+            except ModelUnusable:
+                continue
+            source = read_manifest(self.root / model.name).get("source")
+            found.append(
+                Installed(
+                    model.name,
+                    self.root / model.name,
+                    model.size,
+                    source if isinstance(source, str) else None,
+                )
+            )
+        return found
+
+    def check_folder(self, folder: Path) -> None:
+        """Raise ModelUnusable unless a folder that the user named can be a model: files there, readable and not cut short.
+
+        The sizes are known when the folder comes from a store of ours or from a hub's cache.
+        """
+        cure = (
+            "Set model.path (or WHISPER_MODEL_PATH) to a complete model, or leave it unset and run "
+            f"`{self._cure('NAME')}` (`hailo-whisper models list` shows the names)."
+        )
+        if not os.path.lexists(folder):
+            raise ModelUnusable(f"The model folder {folder} does not exist. {cure}")
+        if not folder.is_dir():
+            raise ModelUnusable(f"The model folder {folder} is not a folder. {cure}")
+        _check_files(folder, self._known_files(folder), f"The model folder {folder} is incomplete", cure)
+
+    def _known_files(self, folder: Path) -> dict[str, File | None]:
+        known: dict[str, File | None] = dict.fromkeys(REQUIRED)
+        # A hub's cache: models--OWNER--NAME/snapshots/REVISION.
+        repository = folder.absolute().parent.parent.name.removeprefix("models--").replace("--", "/")
+        recorded = read_manifest(folder).get("model")
+        for model in self.catalog:
+            hub = model.sources.hub
+            if model.name == recorded or (hub and (hub.repository, hub.revision) == (repository, folder.name)):
+                known |= model.files
+        return known
+
+    def _mode(self, folder: Path, name: str) -> int | None:
+        try:
+            return folder.stat().st_mode
+        except PermissionError as error:
+            raise ModelUnusable(_forbidden(f"The model {name} in {folder}")) from error
+        except OSError:
+            return None
+
+    def _cure(self, name: str) -> str:
+        return self._pull_command.format(name=name)
+
+
+def read_manifest(folder: Path) -> dict[str, object]:
+    """What was recorded when the model was placed; empty when there is nothing sound."""
+    try:
+        manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return manifest if isinstance(manifest, dict) else {}
+
+
+def write_manifest(folder: Path, model: Model, source: str) -> None:
+    """Record that the files in the folder were compared with their sums just now."""
+    files = {file: _record(folder / file, expected) for file, expected in model.files.items()}
+    manifest = {"schema_version": 1, "model": model.name, "source": source, "files": files}
+    (folder / MANIFEST).write_text(json.dumps(manifest, indent=2) + "\n", encoding="utf-8")
+
+
+def _record(path: Path, expected: File) -> dict[str, object]:
+    return {"size": expected.size, "sha256": expected.sha256, "mtime_ns": path.stat().st_mtime_ns}
+
+
+def _check_files(folder: Path, files: dict[str, File] | dict[str, File | None], fault: str, cure: str) -> None:
+    for name, expected in files.items():
+        path = folder / name
+        try:
+            status = path.stat()
+        except PermissionError as error:
+            raise ModelUnusable(_forbidden(str(path))) from error
+        except OSError:
+            raise ModelUnusable(f"{fault}: {name} is missing. {cure}") from None
+        if not stat.S_ISREG(status.st_mode):
+            raise ModelUnusable(f"{fault}: {name} is not a file. {cure}")
+        if expected is None and status.st_size == 0:
+            raise ModelUnusable(f"{fault}: {name} is empty. {cure}")
+        if expected is not None and status.st_size != expected.size:
+            raise ModelUnusable(f"{fault}: {name} has {status.st_size} of {expected.size} bytes. {cure}")
+        if not os.access(path, os.R_OK):
+            raise ModelUnusable(_forbidden(str(path)))
+
+
+def _forbidden(what: str) -> str:
+    return (
+        f"{what} may not be read by this user (number {os.geteuid()}). "
+        "Run the command as root (sudo) or as a member of the group hailo-whisper."
+    )
