@@ -67,7 +67,7 @@ def run(args: argparse.Namespace) -> int:
 
 def _store(dest: Path | None) -> Store:
     if dest is None:
-        return Store(Path(settings.load().storage.models), catalog.load())
+        return Store(Path(settings.load(missing_ok=True).storage.models), catalog.load())
     command = f"hailo-whisper models pull {{name}} --dest {shlex.quote(str(dest))}"
     return Store(dest.expanduser().absolute(), catalog.load(), command)
 

@@ -106,7 +106,7 @@ def _fetch(
     tried = "\n".join(f"  {line}" for line in failed) or "  no source was given"
     raise PullFailed(
         f"The model {model.name} could not be fetched from any source:\n{tried}\n"
-        "Mend one of them, or bring the files in a folder and use --source folder:/path/to/folder."
+        "Mend one of these, or bring the files in a folder and use --source folder:/path/to/folder."
     )
 
 

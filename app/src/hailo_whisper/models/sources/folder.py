@@ -35,8 +35,10 @@ class FolderSource:
             if absent:
                 raise SourceFailed(f"{folder} has no {', '.join(absent)}")
             for name, expected in model.files.items():
-                if (folder / name).stat().st_size != expected.size:
-                    raise SourceFailed(f"{folder / name} has {(folder / name).stat().st_size} of {expected.size} bytes")
+                size = (folder / name).stat().st_size
+                if size != expected.size:
+                    raise SourceFailed(f"{folder / name} has {size} of {expected.size} bytes")
+            for name in model.files:
                 with (folder / name).open("rb") as source, (into / name).open("wb") as target:
                     while chunk := source.read(CHUNK):
                         target.write(chunk)

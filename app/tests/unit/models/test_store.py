@@ -1,0 +1,152 @@
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from hailo_whisper.models.pull import pull
+from hailo_whisper.models.sources import FolderSource
+from hailo_whisper.models.store import ModelMissing, ModelUnusable, Store
+
+
+@pytest.fixture
+def filled(store: Store, stick: Path) -> Store:
+    pull("small", store, [FolderSource(stick)])
+    return store
+
+
+def _flip(path: Path, keep_time: bool) -> None:
+    before = path.stat()
+    data = bytearray(path.read_bytes())
+    data[100] ^= 1
+    path.write_bytes(data)
+    os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns + (0 if keep_time else 1)))
+
+
+def test_a_complete_model_has_a_path_and_is_listed(filled: Store) -> None:
+    assert filled.path("small") == filled.root / "small"
+    filled.verify("small")
+    (only,) = filled.installed()
+    assert (only.name, only.path) == ("small", filled.root / "small")
+    assert only.size == sum(file.stat().st_size for file in only.path.iterdir() if file.name != "manifest.json")
+    assert (only.source or "").startswith("folder:")
+
+
+def test_a_missing_model_names_the_command(store: Store) -> None:
+    with pytest.raises(ModelMissing, match=r"small is not in .*store\. Run `hailo-whisper models pull small`\."):
+        store.path("small")
+    assert store.installed() == []
+
+
+def test_the_cure_can_carry_the_users_own_folder(filled: Store) -> None:
+    other = Store(filled.root / "none", filled.catalog, "hailo-whisper models pull {name} --dest /srv/models")
+    with pytest.raises(ModelMissing, match="`hailo-whisper models pull small --dest /srv/models`"):
+        other.check("small")
+
+
+def test_an_unknown_name_is_not_looked_for(store: Store) -> None:
+    with pytest.raises(ModelUnusable, match=r"no model called '\.\./small'\. Did you mean small\?"):
+        store.path("../small")
+
+
+def test_a_model_that_lacks_a_file_is_half_downloaded(filled: Store) -> None:
+    (filled.root / "small" / "tokenizer.json").unlink()
+    said = r"half downloaded: tokenizer\.json is missing\. Run `hailo-whisper models pull small`"
+    with pytest.raises(ModelUnusable, match=said):
+        filled.check("small")
+    assert filled.installed() == []
+
+
+def test_a_model_that_is_cut_short_is_half_downloaded(filled: Store) -> None:
+    os.truncate(filled.root / "small" / "model.bin", 1000)
+    with pytest.raises(ModelUnusable, match=r"half downloaded: model\.bin has 1000 of 10240 bytes"):
+        filled.path("small")
+
+
+def test_a_pipe_in_place_of_a_file_is_refused_and_not_opened(filled: Store) -> None:
+    path = filled.root / "small" / "config.json"
+    path.unlink()
+    os.mkfifo(path)
+    with pytest.raises(ModelUnusable, match=r"config\.json is not a file"):
+        filled.check("small")
+
+
+def test_a_file_in_place_of_the_folder_is_refused(store: Store) -> None:
+    store.root.mkdir()
+    (store.root / "small").write_text("")
+    with pytest.raises(ModelUnusable, match=r"is not a folder\. Remove it, then run"):
+        store.check("small")
+
+
+def test_a_changed_byte_is_noticed_when_the_model_is_asked_for(filled: Store) -> None:
+    _flip(filled.root / "small" / "model.bin", keep_time=False)
+    filled.check("small")
+    with pytest.raises(ModelUnusable, match=r"damaged: the sha256 of model\.bin is .* and must be"):
+        filled.path("small")
+
+
+def test_a_byte_changed_behind_the_systems_back_is_found_by_verify(filled: Store) -> None:
+    _flip(filled.root / "small" / "model.bin", keep_time=True)
+    filled.path("small")
+    with pytest.raises(ModelUnusable, match=r"damaged.*Run `hailo-whisper models pull small --force` to fetch it again"):
+        filled.verify("small")
+
+
+def test_a_model_without_its_record_is_usable_when_its_sums_are_right(filled: Store) -> None:
+    (filled.root / "small" / "manifest.json").write_text("[not json")
+    assert filled.path("small")
+    assert filled.installed()[0].source is None
+
+
+def test_who_may_not_read_the_store_is_told_so(
+    filled: Store, as_nobody: Callable[[Callable[[], object], type[Exception]], str]
+) -> None:
+    filled.root.chmod(0o700)
+    if os.geteuid():
+        (filled.root / "small").chmod(0)
+    said = as_nobody(lambda: filled.check("small"), ModelUnusable)
+    assert "may not be read by this user" in said
+    assert "sudo" in said
+
+
+class TestCheckFolder:
+    """Folders that the user names in `model.path` or WHISPER_MODEL_PATH."""
+
+    def test_a_complete_folder_is_accepted(self, store: Store, stick: Path) -> None:
+        store.check_folder(stick)
+
+    def test_a_missing_folder_names_the_setting_and_the_command(self, store: Store, tmp_path: Path) -> None:
+        said = r"none does not exist\. Set model\.path \(or WHISPER_MODEL_PATH\).*hailo-whisper models pull"
+        with pytest.raises(ModelUnusable, match=said):
+            store.check_folder(tmp_path / "none")
+
+    def test_a_file_is_not_a_folder(self, store: Store, stick: Path) -> None:
+        with pytest.raises(ModelUnusable, match="is not a folder"):
+            store.check_folder(stick / "model.bin")
+
+    @pytest.mark.parametrize("name", ["model.bin", "config.json", "tokenizer.json"])
+    def test_a_file_that_is_missing_is_named(self, store: Store, stick: Path, name: str) -> None:
+        (stick / name).unlink()
+        with pytest.raises(ModelUnusable, match=rf"incomplete: {name} is missing"):
+            store.check_folder(stick)
+
+    def test_an_empty_file_is_named(self, store: Store, stick: Path) -> None:
+        (stick / "model.bin").write_bytes(b"")
+        with pytest.raises(ModelUnusable, match=r"model\.bin is empty"):
+            store.check_folder(stick)
+
+    def test_the_sizes_of_a_model_of_ours_are_known(self, filled: Store) -> None:
+        os.truncate(filled.root / "small" / "model.bin", 1000)
+        with pytest.raises(ModelUnusable, match=r"model\.bin has 1000 of 10240 bytes"):
+            filled.check_folder(filled.root / "small")
+
+    def test_the_sizes_of_a_folder_in_a_hubs_cache_are_known(self, store: Store, stick: Path, tmp_path: Path) -> None:
+        hub = store.catalog.get("small").sources.hub
+        assert hub
+        snapshot = tmp_path / "models--Owner--fake" / "snapshots" / hub.revision
+        snapshot.parent.mkdir(parents=True)
+        stick.rename(snapshot)
+        store.check_folder(snapshot)
+        os.truncate(snapshot / "model.bin", 1000)
+        with pytest.raises(ModelUnusable, match=r"model\.bin has 1000 of 10240 bytes"):
+            store.check_folder(snapshot)
