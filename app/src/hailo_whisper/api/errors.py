@@ -1,0 +1,78 @@
+"""Errors, rendered in one place: always `{"error": {"message", "type", "param", "code"}}`, as the OpenAI SDKs expect."""
+
+import logging
+from collections.abc import Mapping
+from typing import Any
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from starlette.exceptions import HTTPException
+
+from ..engines.supervisor import DeadlineExceeded, EngineFailed, Unavailable
+from ..speech.decoder import MediaRefused
+
+log = logging.getLogger(__name__)
+
+
+class ApiError(Exception):
+    """An answer other than 200. `param` names the field of the request that is to blame."""
+
+    def __init__(
+        self,
+        status: int,
+        message: str,
+        *,
+        param: str | None = None,
+        code: str | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.status = status
+        self.message = message
+        self.param = param
+        self.code = code
+        self.headers = dict(headers or {})
+
+
+def response(error: ApiError) -> JSONResponse:
+    """The error as the SDKs read it; `type` follows from the status."""
+    kind = "server_error" if error.status >= 500 else "invalid_request_error"
+    body = {"message": error.message, "type": kind, "param": error.param, "code": error.code}
+    return JSONResponse({"error": body}, error.status, error.headers)
+
+
+def translate(error: Exception) -> ApiError:
+    """What an exception of the stations below means to the client."""
+    match error:
+        case ApiError():
+            return error
+        case MediaRefused():
+            return ApiError(400, str(error), param="file", code=error.code)
+        case Unavailable():
+            return ApiError(503, str(error), code="not_ready", headers={"Retry-After": str(error.retry_after)})
+        case DeadlineExceeded():
+            # The SDKs would send the same recording twice more, to the same end; this header of theirs tells them not to.
+            return ApiError(504, str(error), code="deadline_exceeded", headers={"x-should-retry": "false"})
+        case EngineFailed():
+            return ApiError(500, str(error), code="engine_failed")
+        case RequestValidationError():
+            return ApiError(400, "; ".join(str(item.get("msg")) for item in error.errors()))
+        case HTTPException(status_code=404):
+            return ApiError(404, "Unknown address. See /openapi.json for those that there are.", code="unknown_url")
+        case HTTPException(status_code=405):
+            return ApiError(405, "This address does not take that method.", headers=error.headers)
+        case HTTPException():
+            return ApiError(error.status_code, str(error.detail), headers=error.headers)
+    log.error("unexpected error", exc_info=error)
+    return ApiError(500, "The server had an error while processing your request. Its journal says more.")
+
+
+def install(app: FastAPI) -> None:
+    """Have every exception rendered here."""
+
+    async def render(_: Request, error: Exception) -> Any:
+        return response(translate(error))
+
+    for kind in (ApiError, MediaRefused, Unavailable, EngineFailed, RequestValidationError, HTTPException, Exception):
+        app.add_exception_handler(kind, render)

@@ -1,0 +1,31 @@
+"""`/health`: the process is alive. `/health/ready`: it has just transcribed a known clip, or why it has not."""
+
+from fastapi import APIRouter, Request
+from fastapi.responses import JSONResponse
+
+from .. import __version__
+from ..engines.supervisor import State
+
+router = APIRouter(tags=["health"])
+
+
+@router.get("/health")
+async def health() -> dict[str, str]:
+    """Answer at once, whatever the engine is doing."""
+    return {"status": "ok", "version": __version__}
+
+
+@router.get("/health/ready")
+async def ready(request: Request) -> JSONResponse:
+    """200 when requests are served (an unloaded model counts: it worked, and is loaded again on request), else 503."""
+    supervisor = request.app.state.supervisor
+    draining = request.app.state.draining
+    state = "draining" if draining else supervisor.state
+    good = state in (State.READY, State.UNLOADED)
+    body = {
+        "status": state,
+        "reason": "The server is shutting down." if draining else supervisor.reason,
+        "model": request.app.state.settings.model.name,
+        "worker_restarts": supervisor.restarts,
+    }
+    return JSONResponse(body, 200 if good else 503, {} if good else {"Retry-After": "5"})

@@ -1,0 +1,64 @@
+"""What every engine is: the interface between the worker process and an accelerator."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, Protocol
+
+from ..speech.transcript import WindowResult
+from ..speech.waveform import Samples
+
+
+@dataclass(frozen=True)
+class Capabilities:
+    """What an engine with its loaded model can do. What it cannot is refused or declared null, never imitated."""
+
+    window_seconds: float | None
+    """The longest window that it takes, in seconds; None: any length."""
+    languages: list[str]
+    """ISO 639-1 codes that the model knows."""
+    detects_language: bool
+
+
+@dataclass(frozen=True)
+class ModelConfig:
+    """How the model is to be loaded."""
+
+    path: Path
+    compute_type: str
+    threads: int
+    """0: one for each core that this process may use."""
+
+
+@dataclass(frozen=True)
+class Options:
+    """What one request asks for."""
+
+    language: str | None
+    """ISO 639-1 code; None: detect it."""
+    beam: int
+    vad: bool
+    prompt: str | None = None
+    temperature: float = 0.0
+    """0: Whisper's ladder, which decodes again at 0.2, 0.4, ... when a result looks wrong."""
+    task: Literal["transcribe"] = "transcribe"
+
+
+class Engine(Protocol):
+    """Runs inside the worker; knows neither asyncio nor HTTP."""
+
+    @property
+    def capabilities(self) -> Capabilities:
+        """Valid after `load`."""
+        ...
+
+    def load(self, config: ModelConfig) -> None:
+        """Load the model. Whatever this raises is shown to the administrator as the reason for not being ready."""
+        ...
+
+    def transcribe(self, batch: list[Samples], options: Options) -> list[WindowResult]:
+        """Transcribe windows, each of shape (samples,), to as many results; times count from a window's beginning."""
+        ...
+
+    def close(self) -> None:
+        """Give the device back."""
+        ...

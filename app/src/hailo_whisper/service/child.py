@@ -1,0 +1,214 @@
+"""A program of ours in a process of its own, which may crash, hang or be killed without harm to the server.
+
+Parent and child speak over a socket pair: each message is one JSON object behind its length, and may carry file descriptors.
+JSON, and not pickle, because a child that reads strangers' media is not to be trusted with what pickle lets a sender do.
+Sound travels as a descriptor of shared memory (see speech.waveform), never in a message.
+"""
+
+import asyncio
+import contextlib
+import ctypes
+import json
+import os
+import signal
+import socket
+import struct
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import Any
+
+HEADER = struct.Struct(">I")
+MAX_FDS = 4
+# A transcript of hours is a few MB; more than this is no message of ours.
+MAX_MESSAGE = 256 * 1024 * 1024
+_PR_SET_PDEATHSIG = 1  # linux/prctl.h
+
+
+class ChildDied(Exception):
+    """The child ended before it answered. The message says how."""
+
+
+class ChildTimeout(Exception):
+    """The child did not answer by the deadline; the caller is to kill it."""
+
+
+@dataclass
+class Message:
+    """One message and the descriptors that came with it, which are the receiver's to close."""
+
+    data: dict[str, Any]
+    fds: list[int] = field(default_factory=list)
+
+
+class Channel:
+    """One end of the socket pair."""
+
+    def __init__(self, sock: socket.socket) -> None:
+        self._sock = sock
+
+    def send(self, data: Mapping[str, Any], fds: Sequence[int] = ()) -> None:
+        """Send one message. Raises OSError when the other end is gone."""
+        payload = json.dumps(data).encode()
+        frame = HEADER.pack(len(payload)) + payload
+        # The kernel delivers descriptors with the first byte of the call that carries them.
+        sent = socket.send_fds(self._sock, [frame], list(fds)) if fds else 0
+        self._sock.sendall(frame[sent:])
+
+    def receive(self) -> Message:
+        """Receive one message. Raises EOFError when the other end is gone, TimeoutError by the socket's time-out."""
+        fds: list[int] = []
+        try:
+            header = self._exactly(HEADER.size, fds)
+            (size,) = HEADER.unpack(header)
+            if size > MAX_MESSAGE:
+                raise EOFError(f"a message of {size} bytes is not one of ours")
+            return Message(json.loads(self._exactly(size, fds)), fds)
+        except BaseException:
+            for fd in fds:
+                os.close(fd)
+            raise
+
+    def _exactly(self, size: int, fds: list[int]) -> bytes:
+        data = bytearray()
+        while len(data) < size:
+            chunk, new, _, _ = socket.recv_fds(self._sock, min(size - len(data), 1 << 20), MAX_FDS, socket.MSG_CMSG_CLOEXEC)
+            fds.extend(new)
+            if not chunk:
+                raise EOFError("the other end is closed")
+            data += chunk
+        return bytes(data)
+
+    def close(self) -> None:
+        """Close this end."""
+        self._sock.close()
+
+
+class Child:
+    """The parent's handle: starts `python -m module FD`, asks it one thing at a time, kills it.
+
+    `call` blocks; `ask` is the same for asyncio, on a thread that belongs to this child. `kill` may come from any thread.
+    """
+
+    def __init__(self, module: str) -> None:
+        self._module = module
+        ours, theirs = socket.socketpair()
+        self._sock = ours
+        self._channel = Channel(ours)
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix=module)
+        with theirs:
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", module, str(theirs.fileno())], pass_fds=[theirs.fileno()], stdin=subprocess.DEVNULL
+            )
+
+        self.pidfd = os.pidfd_open(self._process.pid)
+        """Becomes readable when the process ends (pidfd_open(2)); closed by `close`."""
+
+    @property
+    def pid(self) -> int:
+        """The process id."""
+        return self._process.pid
+
+    @property
+    def alive(self) -> bool:
+        """Whether the process still runs."""
+        return self._process.poll() is None
+
+    def call(self, data: Mapping[str, Any], fds: Sequence[int] = (), *, deadline: float) -> Message:
+        """Send a message and wait for the answer, `deadline` seconds at most.
+
+        Raises ChildTimeout, after which the child is of no more use (a late answer would be taken for the next one's), or
+        ChildDied.
+        """
+        end = time.monotonic() + deadline
+        try:
+            self._sock.settimeout(deadline)
+            self._channel.send(data, fds)
+            self._sock.settimeout(max(end - time.monotonic(), 0.001))
+            return self._channel.receive()
+        except TimeoutError:
+            raise ChildTimeout(f"{self._module} did not answer within {deadline:.0f} s") from None
+        except (EOFError, OSError, ValueError):
+            raise ChildDied(f"{self._module} {self._ending()}") from None
+
+    async def ask(self, data: Mapping[str, Any], fds: Sequence[int] = (), *, deadline: float) -> Message:
+        """Do `call` without blocking the event loop. When the caller is cancelled, the answer is awaited and thrown away."""
+        # Duplicates, because a cancelled caller closes its own while the thread may not have sent them yet.
+        ours = [os.dup(fd) for fd in fds]
+        future = self._thread.submit(self.call, data, ours, deadline=deadline)
+        future.add_done_callback(lambda _: _close(ours))
+        try:
+            return await asyncio.wrap_future(future)
+        except asyncio.CancelledError:
+            future.add_done_callback(_discard)
+            raise
+
+    def kill(self) -> None:
+        """End the process at once and give back everything it held. Harmless when it is gone already."""
+        with contextlib.suppress(ProcessLookupError):
+            self._process.kill()
+        self._process.wait()
+        # shutdown, unlike close, also wakes a thread that is still waiting in `call`.
+        with contextlib.suppress(OSError):
+            self._sock.shutdown(socket.SHUT_RDWR)
+
+    def close(self) -> None:
+        """Kill, and close the socket when the thread that may still be in `call` has left it."""
+        self.kill()
+        os.close(self.pidfd)
+        self._thread.submit(self._channel.close)
+        self._thread.shutdown(wait=False)
+
+    def _ending(self) -> str:
+        try:
+            status = self._process.wait(timeout=1)
+        except subprocess.TimeoutExpired:
+            return "closed its channel"
+        if status < 0:
+            return f"was killed by {signal.Signals(-status).name}"
+        return f"ended with status {status}"
+
+
+def _discard(future: "Future[Message]") -> None:
+    if not future.cancelled() and future.exception() is None:
+        _close(future.result().fds)
+
+
+def _close(fds: Sequence[int]) -> None:
+    for fd in fds:
+        os.close(fd)
+
+
+def serve(handle: Callable[[Message], tuple[dict[str, Any], Sequence[int]]]) -> None:
+    """The child's main loop: answer each message with what `handle` returns, until the parent is gone.
+
+    An exception that `handle` raises is answered as `{"failed": "Type: text"}`, and the child lives on.
+    """
+    # An orphan would hold the device and the memory: die with the parent, whatever killed it.
+    ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    # Ctrl-C in a terminal reaches the whole process group, and the parent wants to drain first.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    channel = Channel(socket.socket(fileno=int(sys.argv[1])))
+    while True:
+        try:
+            message = channel.receive()
+        except (EOFError, OSError):
+            return
+        fds: Sequence[int] = ()
+        try:
+            answer, fds = handle(message)
+        except Exception as error:
+            answer = {"failed": f"{type(error).__name__}: {error}"}
+        finally:
+            for fd in message.fds:
+                os.close(fd)
+        try:
+            channel.send(answer, fds)
+        except OSError:
+            return
+        finally:
+            for fd in fds:
+                os.close(fd)
