@@ -14,7 +14,7 @@ import pytest
 from hailo_whisper.failure import Failure
 from hailo_whisper.models.progress import Progress, progress
 from hailo_whisper.models.pull import pull
-from hailo_whisper.models.sources import FolderSource, HubSource, SourceFailed, WheelsSource, parse
+from hailo_whisper.models.sources import FolderSource, HubSource, SourceFailed, WheelsSource, hub, parse
 from hailo_whisper.models.sources.hub import probe
 from hailo_whisper.models.sources.process import download
 from hailo_whisper.models.sources.wheels import pip_command
@@ -243,9 +243,15 @@ class TestHub:
         with pytest.raises(SourceFailed, match=r"hub\.invalid could not be reached"):
             probe("http://hub.invalid")
 
-    def test_what_is_no_address_is_said(self) -> None:
+    @pytest.mark.parametrize("address", ["hub", "file:///etc/passwd", "http://"])
+    def test_what_is_no_address_is_said(self, address: str) -> None:
         with pytest.raises(SourceFailed, match="HF_ENDPOINT"):
-            probe("hub")
+            probe(address)
+
+    def test_a_hub_that_takes_connections_and_says_nothing_is_given_up(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(hub, "CONNECT_SECONDS", 0.5)
+        with socket.create_server(("127.0.0.1", 0)) as mute, pytest.raises(SourceFailed, match="does not answer"):
+            probe(f"http://127.0.0.1:{mute.getsockname()[1]}")
 
     def _cache(self, store: Store, stick: Path, tmp_path: Path) -> Path:
         snapshot = tmp_path / "hub-cache" / "models--Owner--fake" / "snapshots" / _revision(store)

@@ -1,11 +1,13 @@
 """A model hub as a source, by huggingface_hub: its variables for endpoint, token, caches and time-outs apply."""
 
+import http.client
 import os
 import queue
 import shutil
 import socket
 import sys
 import threading
+import urllib.error
 import urllib.parse
 import urllib.request
 from pathlib import Path
@@ -58,7 +60,7 @@ class HubSource:
 
 def endpoint() -> str:
     """The address of the hub: `HF_ENDPOINT`, or what huggingface_hub uses without it."""
-    from huggingface_hub import constants  # noqa: PLC0415 (slow to load, and most commands need none of it)
+    from huggingface_hub import constants
 
     return os.environ.get("HF_ENDPOINT") or constants.ENDPOINT
 
@@ -66,6 +68,8 @@ def endpoint() -> str:
 def probe(address: str) -> None:
     """Raise SourceFailed within a few seconds when nobody answers there, or at the proxy that leads there."""
     parts = urllib.parse.urlsplit(address)
+    if parts.scheme not in {"http", "https"}:
+        raise SourceFailed(f"{address} is not an address: mend HF_ENDPOINT")
     proxy = urllib.request.getproxies().get(parts.scheme)
     through = ""
     if proxy and not urllib.request.proxy_bypass(parts.netloc):
@@ -77,6 +81,8 @@ def probe(address: str) -> None:
     fault = _connect(host, parts.port or (443 if parts.scheme == "https" else 80))
     if fault:
         raise SourceFailed(f"{through}{parts.netloc.rpartition('@')[2]} could not be reached: {fault}")
+    if _is_mute(address):
+        raise SourceFailed(f"{through}{parts.netloc.rpartition('@')[2]} takes connections and does not answer")
 
 
 def _connect(host: str, port: int) -> str | None:
@@ -97,9 +103,23 @@ def _connect(host: str, port: int) -> str | None:
         return f"no answer within {CONNECT_SECONDS + 1:.0f} seconds"
 
 
+def _is_mute(address: str) -> bool:
+    """Whether not even a refusal comes. Any other fault is the downloader's to tell, which knows tokens and certificates."""
+    request = urllib.request.Request(address, method="HEAD")  # noqa: S310 (the scheme was checked)
+    try:
+        urllib.request.urlopen(request, timeout=CONNECT_SECONDS).close()  # noqa: S310
+    except urllib.error.URLError as error:
+        return isinstance(error.reason, TimeoutError)
+    except TimeoutError:
+        return True
+    except (OSError, http.client.HTTPException):
+        return False
+    return False
+
+
 def _copy_cached(hub: Hub, name: str, expected: File, into: Path) -> bool:
     """Whether the very file lay in the hub's cache. The cache is shared with other programs, so the file is copied."""
-    from huggingface_hub import constants, try_to_load_from_cache  # noqa: PLC0415 (as in endpoint)
+    from huggingface_hub import constants, try_to_load_from_cache
 
     cache = os.environ.get("HF_HUB_CACHE") or constants.HF_HUB_CACHE
     found = try_to_load_from_cache(hub.repository, name, cache_dir=cache, revision=hub.revision)
