@@ -150,12 +150,11 @@ class Supervisor:
         Raises Unavailable when there is no worker, EngineFailed when it failed, DeadlineExceeded when it was killed at the
         deadline.
         """
+        seconds = sum(window.duration for window in windows)
+        deadline = self._patience.deadline + self._patience.factor * seconds
         async with self._lock:
-            await self._ready()
-            seconds = sum(window.duration for window in windows)
-            deadline = self._patience.deadline + self._patience.factor * seconds
             try:
-                return await self._transcribe(waveform, windows, options, deadline)
+                return await self._retried(waveform, windows, options, deadline)
             except ChildTimeout:
                 log.error("the worker did not finish within %.0f s: it is killed and replaced", deadline)
                 self._lost.set()
@@ -164,10 +163,28 @@ class Supervisor:
                     "Send a shorter recording, or raise limits.deadline_seconds or limits.deadline_factor."
                 ) from None
             except ChildDied as error:
-                self._lost.set()
-                raise EngineFailed(f"The engine's process died over this request ({error}). Send it again.") from None
+                raise EngineFailed(
+                    f"The engine's process died twice over this recording ({error}). Send another form of it."
+                ) from None
             finally:
                 self._used = self._answered = time.monotonic()
+
+    async def _retried(
+        self, waveform: Waveform, windows: Sequence[Window], options: Options, deadline: float
+    ) -> list[WindowResult]:
+        """Transcribe, and once more on the next worker when this one dies: mostly it was something else that killed it."""
+        await self._ready()
+        try:
+            return await self._transcribe(waveform, windows, options, deadline)
+        except ChildDied as error:
+            log.warning("the worker died over a request, which is sent to the next one: %s", error)
+            self._lost.set()
+        await self._ready()
+        try:
+            return await self._transcribe(waveform, windows, options, deadline)
+        except ChildDied:
+            self._lost.set()
+            raise
 
     async def _ready(self) -> None:
         """Wait for a worker, as long as one is on its way. Raises Unavailable."""
