@@ -119,7 +119,7 @@ class Storage(_Section):
     """Where things lie on the disk."""
 
     models: str = Field("/var/lib/hailo-whisper/models", pattern=r"^/", description="Folder of the models.")
-    cache: str = Field("/var/cache/hailo-whisper", pattern=r"^/", description="Folder for what can be made or fetched again.")
+    cache: str = Field("/var/cache/hailo-whisper", pattern=r"^/", description="Folder of the service for what can be made again.")
 
 
 class ResourceLimits(_Section):

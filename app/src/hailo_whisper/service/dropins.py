@@ -6,7 +6,7 @@ One unit file serves every way of installing; what differs by machine is in thes
 import ipaddress
 from pathlib import Path
 
-from ..settings import Settings
+from ..settings import Settings, Storage
 
 HEADER = "# Made by `hailo-whisper config render` from /etc/hailo/hailo-whisper.yaml: edit that, and render again.\n"
 FOLDER = Path("etc/systemd/system")
@@ -21,6 +21,10 @@ def render(settings: Settings) -> dict[Path, str]:
     limits = settings.resource_limits
     lines = [f"MemoryMax={limits.memory_max}"] if limits.memory_max else []
     lines += [f"CPUQuota={limits.cpu_quota}"] if limits.cpu_quota else []
+    cache = settings.storage.cache
+    if cache != Storage().cache:
+        # The unit can write to its own folders alone. The dash: a folder that is not there does not keep the service from starting.
+        lines += [f"Environment=XDG_CACHE_HOME={cache}", f"ReadWritePaths=-{cache}"]
     return {
         FOLDER / "hailo-whisper.socket.d/50-config.conf": (
             f"{HEADER}[Socket]\nListenStream=\nListenStream={_listen(settings.server.host, settings.server.port)}\n"
