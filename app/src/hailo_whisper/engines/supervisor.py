@@ -128,6 +128,9 @@ class Supervisor:
             while True:
                 try:
                     child = await self._start()
+                    failures = 0
+                    await self._set(State.READY, None)
+                    await self._watch(child)
                 # Whatever it was, the server stays up and says so: a worker that cannot start costs readiness, nothing else.
                 except Exception as error:
                     failures += 1
@@ -136,10 +139,6 @@ class Supervisor:
                     log.error("the worker is not ready, trying again in %.0f s: %s", pause, error)
                     await self._set(State.FAILED, str(error))
                     await asyncio.sleep(pause)
-                    continue
-                failures = 0
-                await self._set(State.READY, None)
-                await self._watch(child)
         finally:
             self._drop()
             self.state, self.reason = State.CLOSED, "The server is shutting down."
