@@ -1,0 +1,48 @@
+"""Sends the clip that the package brings to a hailo-whisper server and prints JSON: what was expected and what was heard.
+
+Runs on the host with the Python of the installation. Argument: the address of the server, such as http://127.0.0.1:11437.
+"""
+
+import json
+import re
+import sys
+import urllib.error
+import urllib.request
+from importlib import resources
+
+BOUNDARY = "hailo-whisper-clip"
+
+
+def main():
+    data = resources.files("hailo_whisper") / "data"
+    heading = 'Content-Disposition: form-data; name="%s"%s\r\n%s\r\n'
+    parts = [
+        (heading % ("model", "", "")).encode() + b"whisper-1",
+        (heading % ("file", '; filename="clip.wav"', "Content-Type: audio/wav\r\n")).encode() + (data / "clip.wav").read_bytes(),
+    ]
+    body = b"".join(b"--%s\r\n%s\r\n" % (BOUNDARY.encode(), part) for part in parts) + b"--%s--\r\n" % BOUNDARY.encode()
+    request = urllib.request.Request(
+        sys.argv[1] + "/v1/audio/transcriptions",
+        data=body,
+        headers={"Content-Type": "multipart/form-data; boundary=" + BOUNDARY},
+    )
+    # The machine's proxy, if it has one, is not for its own address.
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    try:
+        with opener.open(request, timeout=120) as reply:
+            text = json.load(reply)["text"]
+    except urllib.error.HTTPError as error:
+        sys.exit("%s answered %s: %s" % (sys.argv[1], error.code, error.read().decode(errors="replace")))
+    except OSError as error:
+        sys.exit("%s does not answer: %s" % (sys.argv[1], error))
+    expected = (data / "clip.txt").read_text(encoding="utf-8").strip()
+    print(json.dumps({"expected": expected, "heard": text, "missing": sorted(words(expected) - words(text))}))
+
+
+def words(text):
+    """The words, without case, punctuation and hyphens."""
+    return set(re.findall(r"[a-z0-9']+", text.lower()))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,37 @@
+"""Every linter and type checker, as a test each, so that one closing line covers them too."""
+
+import subprocess
+from pathlib import Path
+
+import pytest
+
+
+def shell_scripts(project: Path) -> list[str]:
+    """The files under version control whose first line names a shell."""
+    listed = subprocess.run(
+        ["git", "ls-files", "--cached", "--others", "--exclude-standard"], cwd=project, capture_output=True, text=True, check=True
+    )
+    files = [name for name in listed.stdout.splitlines() if (project / name).is_file()]
+    return [name for name in files if (project / name).read_bytes().startswith((b"#!/usr/bin/env bash", b"#!/bin/bash", b"#!/bin/sh"))]
+
+
+LINTERS = {
+    "ruff-check": ["ruff", "check", "--config", "app/pyproject.toml", ".", "script/wheels"],
+    "ruff-format": ["ruff", "format", "--check", "--config", "app/pyproject.toml", ".", "script/wheels"],
+    "mypy-app": ["mypy", "--config-file", "pyproject.toml"],
+    "mypy-house": ["mypy", "--strict", "--config-file=", "--scripts-are-modules", "script/wheels", "tests"],
+    "yamllint": ["yamllint", "--strict", "."],
+    "ansible-lint": ["ansible-lint", "--offline"],
+    "shellcheck": ["shellcheck", "--external-sources", "--source-path=."],
+}
+
+
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize("name", LINTERS)
+def test_is_clean(name: str, project: Path) -> None:
+    command = LINTERS[name] + (shell_scripts(project) if name == "shellcheck" else [])
+    folder = project / "app" if name == "mypy-app" else project
+    done = subprocess.run(
+        command, cwd=folder, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL, check=False
+    )
+    assert done.returncode == 0, f"`{' '.join(command)}` says:\n{done.stdout[-8000:]}"
