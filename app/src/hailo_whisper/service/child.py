@@ -75,8 +75,11 @@ class Channel:
     def _exactly(self, size: int, fds: list[int]) -> bytes:
         data = bytearray()
         while len(data) < size:
-            chunk, new, _, _ = socket.recv_fds(self._sock, min(size - len(data), 1 << 20), MAX_FDS, socket.MSG_CMSG_CLOEXEC)
+            chunk, new, _, _ = socket.recv_fds(self._sock, min(size - len(data), 1 << 20), MAX_FDS)
             fds.extend(new)
+            # recv_fds of Python 3.11 takes flags, but does not pass MSG_CMSG_CLOEXEC on.
+            for fd in new:
+                os.set_inheritable(fd, False)
             if not chunk:
                 raise EOFError("the other end is closed")
             data += chunk
