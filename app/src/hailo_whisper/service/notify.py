@@ -1,5 +1,6 @@
 """What systemd is told, and what it hands over: sd_notify(3), sd_listen_fds(3), sd_watchdog_enabled(3)."""
 
+import contextlib
 import os
 import socket
 from collections.abc import MutableMapping
@@ -8,13 +9,16 @@ _FIRST_FD = 3  # SD_LISTEN_FDS_START
 
 
 def notify(*lines: str) -> None:
-    """Send state such as "READY=1" to the service manager; does nothing where there is none."""
+    """Send state such as "READY=1" to the service manager; does nothing where there is none, or none that listens.
+
+    Whatever keeps a message from it (a full queue, a socket that is gone) must not end who sends it: the next one may arrive.
+    """
     address = os.environ.get("NOTIFY_SOCKET")
     if not address:
         return
     # A leading @ stands for the zero byte of Linux's abstract names.
     name = "\0" + address[1:] if address.startswith("@") else address
-    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as sock:
+    with contextlib.suppress(OSError), socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as sock:
         sock.sendto("\n".join(lines).encode(), name)
 
 
