@@ -1,0 +1,52 @@
+"""What several test modules share. Helpers that are imported, and programs for child processes, are in tests/support."""
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import hypothesis
+import pytest
+
+from hailo_whisper.engines.warm_up import clip
+
+SUPPORT = Path(__file__).parent / "support"
+
+# Child processes import the scripted engine and the child program from there too.
+os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [str(SUPPORT), os.environ.get("PYTHONPATH")]))
+
+# A slow machine is no failure, and a run that fails is to fail again.
+hypothesis.settings.register_profile("tests", deadline=None, derandomize=True, database=None)
+hypothesis.settings.load_profile("tests")
+
+
+@pytest.fixture(autouse=True)
+def bare_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever runs the tests may have settings of their own in the environment, or be a service of systemd."""
+    for name in [*os.environ]:
+        if name.startswith(("HAILO_WHISPER_", "WHISPER_", "XDG_CONFIG_", "LISTEN_", "WATCHDOG_")) or name in (
+            "NOTIFY_SOCKET",
+            "JOURNAL_STREAM",
+        ):
+            monkeypatch.delenv(name)
+
+
+@pytest.fixture(scope="session")
+def clip_wav() -> bytes:
+    """The package's clip: 5.3 s of speech."""
+    return clip()
+
+
+@pytest.fixture
+def open_fds() -> Callable[[], int]:
+    """How many descriptors this process has open."""
+    return lambda: len(os.listdir("/proc/self/fd"))  # noqa: PTH208
+
+
+@pytest.fixture
+def model_folder(tmp_path: Path) -> Path:
+    """What passes for a model that the user brought; a file `script` in it drives the scripted engine."""
+    folder = tmp_path / "model"
+    folder.mkdir()
+    for name in ("model.bin", "config.json", "tokenizer.json"):
+        (folder / name).write_text("{}")
+    return folder

@@ -1,0 +1,103 @@
+"""An engine that does as it is told, in the real worker process: what it is to suffer is in the prompt or in the model's folder.
+
+The file `script` in the model's folder holds words that take effect when the model is loaded; the prompt of a request holds
+one word and perhaps an argument. Without either, every window is heard as the package's clip.
+"""
+
+import ctypes
+import os
+import signal
+import time
+from pathlib import Path
+
+from hailo_whisper.engines.engine import Capabilities, ModelConfig, Options
+from hailo_whisper.engines.warm_up import clip_text
+from hailo_whisper.speech.transcript import Segment, WindowResult
+from hailo_whisper.speech.waveform import RATE, Samples
+
+LANGUAGES = ["en", "de", "ar"]
+FOREVER = 600
+
+
+class ScriptedEngine:
+    def __init__(self) -> None:
+        self._folder = Path()
+        self._script: list[str] = []
+
+    @property
+    def capabilities(self) -> Capabilities:
+        seconds = 2.0 if "short-windows" in self._script else None
+        return Capabilities(window_seconds=seconds, languages=LANGUAGES, detects_language=True)
+
+    def load(self, config: ModelConfig) -> None:
+        self._folder = config.path
+        script = config.path / "script"
+        self._script = script.read_text().split() if script.exists() else []
+        if "slow-to-load" in self._script:
+            _await(config.path / "go")
+        if "hang-at-load" in self._script:
+            time.sleep(FOREVER)
+        if "crash-at-load" in self._script:
+            os.kill(os.getpid(), signal.SIGKILL)
+        if "raise-at-load" in self._script:
+            raise RuntimeError("the accelerator is on fire")
+        if "settings" in self._script:
+            (config.path / "settings").write_text(f"{config.compute_type} {config.threads}")
+
+    def transcribe(self, batch: list[Samples], options: Options) -> list[WindowResult]:
+        word, _, argument = (options.prompt or "").partition(" ")
+        self._suffer(word, argument)
+        if word == "say":
+            return [_result(samples, argument, options) for samples in batch]
+        if word == "options":
+            return [_result(samples, f"{options.beam} {options.vad} {options.temperature}", options) for samples in batch]
+        if not word and "mishear" in self._script:
+            return [_result(samples, "something else entirely", options) for samples in batch]
+        if word == "each":
+            return [_result(samples, f"{len(samples) / RATE:.2f}", options) for samples in batch]
+        # All of it in the first window, so that the joined text is right however the waveform was cut.
+        return [_result(samples, "" if number else clip_text(), options) for number, samples in enumerate(batch)]
+
+    def _suffer(self, word: str, argument: str) -> None:
+        match word:
+            case "hang":
+                time.sleep(FOREVER)
+            case "hold-the-gil":
+                # PyDLL, unlike CDLL, keeps the GIL during the call.
+                ctypes.PyDLL(None).sleep(FOREVER)
+            case "crash":
+                os.kill(os.getpid(), signal.SIGKILL)
+            case "crash-once" if not (self._folder / "crashed").exists():
+                (self._folder / "crashed").touch()
+                os.kill(os.getpid(), signal.SIGKILL)
+            case "raise":
+                raise RuntimeError("out of luck")
+            case "wait":
+                (self._folder / "waiting").touch()
+                _await(self._folder / argument)
+
+    def close(self) -> None:
+        pass
+
+
+def _await(path: Path) -> None:
+    end = time.monotonic() + FOREVER
+    while not path.exists() and time.monotonic() < end:
+        time.sleep(0.01)
+
+
+def _result(samples: Samples, text: str, options: Options) -> WindowResult:
+    if not text:
+        return WindowResult([], options.language or "de")
+    segment = Segment(
+        start=0.0,
+        end=len(samples) / RATE,
+        text=f" {text}",
+        tokens=[1, 2, 3],
+        temperature=options.temperature,
+        avg_logprob=-0.25,
+        compression_ratio=1.5,
+        no_speech_prob=None,
+        seek=0,
+    )
+    return WindowResult([segment], options.language or "de")
