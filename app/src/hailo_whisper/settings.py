@@ -44,7 +44,7 @@ def _address(value: str) -> str:
 
 
 class _Section(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
 
 
 class Server(_Section):
@@ -265,9 +265,10 @@ def _overrides(environ: Mapping[str, str]) -> Iterator[tuple[tuple[str, str], An
             raise ConfigurationInvalid(f"environment: {name} sets nothing.{_nearest(name, names)}")
 
 
-def _nearest(word: str, known: Mapping[str, Any] | list[str]) -> str:
-    near = difflib.get_close_matches(word, list(known), n=1, cutoff=0.6)
-    return f" Did you mean {near[0]}?" if near else f" Known are: {', '.join(sorted(known))}."
+def _nearest(word: str, known: Mapping[str, Any], prefix: str = "") -> str:
+    # Without the prefix, which would make everything that shares it look alike.
+    near = difflib.get_close_matches(word, known, n=1, cutoff=0.6)
+    return f" Did you mean {prefix}{near[0]}?" if near else f" Known are: {', '.join(prefix + name for name in sorted(known))}."
 
 
 def _sentence(error: dict[str, Any]) -> str:
@@ -277,8 +278,7 @@ def _sentence(error: dict[str, Any]) -> str:
     given = error.get("input")
     if error["type"] == "extra_forbidden":
         parent = _sections().get(place[0]) if len(place) > 1 else Settings
-        known = [".".join([*place[:-1], key]) for key in (parent or Settings).model_fields]
-        return f"unknown key {name}.{_nearest(name, known)}"
+        return f"unknown key {name}.{_nearest(place[-1], (parent or Settings).model_fields, name.removesuffix(place[-1]))}"
     if isinstance(given, bool) and error["type"] == "string_type":
         return f'{name} is read as {str(given).lower()} by YAML: put the word in quotes, as in {place[-1]}: "no".'
     if name == "schema_version":
