@@ -46,7 +46,8 @@ def _render(args: argparse.Namespace) -> int:
     for relative, text in files.items():
         path = args.root / relative
         try:
-            old = path.read_text(encoding="utf-8") if path.is_file() else None
+            # What is no text is not ours, and is replaced like everything else that differs.
+            old = path.read_text(encoding="utf-8", errors="replace") if path.is_file() else None
             if old == text:
                 print(f"unchanged {path}")
                 continue
@@ -79,7 +80,12 @@ def _schema(_: argparse.Namespace) -> int:
 
 def _write(path: Path, text: str) -> None:
     """Put the text in place at once and whole: a reader sees the old file or the new one, also after a power cut."""
-    path.parent.mkdir(parents=True, exist_ok=True)
+    # The service's user has to get to it, also where root has a umask of 077.
+    umask = os.umask(0o022)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    finally:
+        os.umask(umask)
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     try:
         with os.fdopen(handle, "w", encoding="utf-8") as stream:
