@@ -61,7 +61,8 @@ def _decode(stream: Any, waveform: Waveform, max_seconds: float) -> None:
     with container:
         if not container.streams.audio:
             raise Refused("The file has no audio track. Send a recording with sound.")
-        resampler = av.AudioResampler(format="flt", layout="mono", rate=RATE)
+        # In 16 bits libav mixes stereo down to the mean; in floats to more than that, and beyond -1..1.
+        resampler = av.AudioResampler(format="s16", layout="mono", rate=RATE)
         packets = container.demux(container.streams.audio[0])
         while True:
             try:
@@ -87,7 +88,7 @@ def _untimed(frame: Any) -> Any:
 
 def _append(waveform: Waveform, frames: Sequence[Any], max_seconds: float) -> None:
     for frame in frames:
-        waveform.append(frame.to_ndarray().reshape(-1))
+        waveform.append(frame.to_ndarray().reshape(-1).astype(np.float32) / np.float32(32768))
     if waveform.duration > max_seconds:
         raise Refused(
             f"The audio is longer than {max_seconds:.0f} seconds, the longest that this server takes. "
