@@ -14,7 +14,7 @@ LANGUAGES = dict(
         "my=myanmar bo=tibetan tl=tagalog mg=malagasy as=assamese tt=tatar haw=hawaiian ln=lingala ha=hausa ba=bashkir "
         "jw=javanese su=sundanese yue=cantonese"
     ).split()
-)
+) | {"ht": "haitian creole"}
 
 
 def name(code: str) -> str:
