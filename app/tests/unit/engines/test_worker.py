@@ -1,0 +1,72 @@
+import os
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from hailo_whisper.engines.engine import Options
+from hailo_whisper.engines.worker import Worker
+from hailo_whisper.service.child import Message
+from hailo_whisper.speech.waveform import RATE, Waveform
+
+OPTIONS = {"language": "en", "beam": 5, "vad": True, "prompt": None, "temperature": 0.0, "task": "transcribe"}
+
+
+@pytest.fixture
+def worker() -> Worker:
+    return Worker()
+
+
+def _load(worker: Worker, folder: Path) -> dict[str, Any]:
+    order = {"do": "load", "engine": "scripted_engine:ScriptedEngine", "path": str(folder), "compute_type": "int8", "threads": 3}
+    return worker.handle(Message(order))[0]
+
+
+def test_load_answers_with_what_the_engine_can_do(worker: Worker, model_folder: Path) -> None:
+    (model_folder / "script").write_text("settings")
+    assert _load(worker, model_folder) == {
+        "capabilities": {"window_seconds": None, "languages": ["en", "de", "ar"], "detects_language": True}
+    }
+    assert (model_folder / "settings").read_text() == "int8 3"
+
+
+def test_transcribe_cuts_the_shared_memory_into_windows(worker: Worker, model_folder: Path) -> None:
+    _load(worker, model_folder)
+    with Waveform.of(np.zeros(3 * RATE, np.float32)) as waveform:
+        order = {
+            "do": "transcribe",
+            "length": waveform.length,
+            "windows": [(0, RATE), (RATE, 3 * RATE)],
+            "options": OPTIONS | {"prompt": "each"},
+        }
+        answer, fds = worker.handle(Message(order, [os.dup(waveform.fd)]))
+    assert [result["segments"][0]["text"] for result in answer["results"]] == [" 1.00", " 2.00"]
+    assert answer["results"][0]["language"] == "en"
+    assert fds == []
+
+
+def test_the_options_on_the_wire_are_those_of_the_engine() -> None:
+    assert Options(**OPTIONS) == Options(language="en", beam=5, vad=True)  # type: ignore[arg-type]
+
+
+def test_ping_needs_no_model(worker: Worker) -> None:
+    assert worker.handle(Message({"do": "ping"})) == ({}, [])
+
+
+def test_transcribe_before_load(worker: Worker) -> None:
+    with pytest.raises(RuntimeError, match="no model is loaded"):
+        worker.handle(Message({"do": "transcribe"}))
+
+
+def test_an_engine_that_raises_is_not_kept(worker: Worker, model_folder: Path) -> None:
+    (model_folder / "script").write_text("raise-at-load")
+    with pytest.raises(RuntimeError, match="the accelerator is on fire"):
+        _load(worker, model_folder)
+    with pytest.raises(RuntimeError, match="no model is loaded"):
+        worker.handle(Message({"do": "transcribe"}))
+
+
+def test_an_unknown_message(worker: Worker) -> None:
+    with pytest.raises(ValueError, match="unknown message 'dance'"):
+        worker.handle(Message({"do": "dance"}))

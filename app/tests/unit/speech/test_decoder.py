@@ -1,0 +1,114 @@
+import asyncio
+import contextlib
+import logging
+import os
+import resource
+import signal
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+
+import media
+import pytest
+import pytest_asyncio
+from polling import eventually
+
+from hailo_whisper.speech.decoder import Decoder, MediaRefused
+
+
+@pytest_asyncio.fixture
+async def decoder() -> AsyncIterator[Decoder]:
+    decoder = Decoder(max_seconds=10, deadline=20)
+    yield decoder
+    decoder.close()
+
+
+async def _decoded(decoder: Decoder, content: bytes) -> float:
+    with await decoder.decode(content) as waveform:
+        return waveform.duration
+
+
+async def test_one_process_serves_many(decoder: Decoder, clip_wav: bytes) -> None:
+    assert decoder.pid is None, "nobody is waiting before there is something to do"
+    assert await _decoded(decoder, clip_wav) == pytest.approx(5.3)
+    pid = decoder.pid
+    with pytest.raises(MediaRefused):
+        await decoder.decode(b"text")
+    durations = await asyncio.gather(*(_decoded(decoder, clip_wav) for _ in range(3)))
+    assert durations == pytest.approx([5.3] * 3)
+    assert decoder.pid == pid
+
+
+@pytest.mark.parametrize(
+    ("content", "sentence", "code"),
+    [
+        (b"", "The audio file is empty.", None),
+        (b"text" * 100, "Invalid file format.", None),
+        (media.silence(0.05), "Audio file is too short.", "audio_too_short"),
+        (media.silence(11), "The audio is longer than 10 seconds", "audio_too_long"),
+    ],
+    ids=["empty", "text", "short", "long"],
+)
+async def test_refusals_cross_the_process(decoder: Decoder, content: bytes, sentence: str, code: str | None) -> None:
+    with pytest.raises(MediaRefused, match=sentence) as caught:
+        await decoder.decode(content)
+    assert caught.value.code == code
+
+
+async def test_a_decoder_that_died_while_idle_is_replaced(decoder: Decoder, clip_wav: bytes) -> None:
+    await _decoded(decoder, clip_wav)
+    pid = decoder.pid
+    assert pid
+    os.kill(pid, signal.SIGKILL)
+    await eventually(lambda: os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT | os.WNOHANG))
+    assert await _decoded(decoder, clip_wav) == pytest.approx(5.3)
+    assert decoder.pid != pid
+
+
+async def test_a_file_that_crashes_it_costs_one_request(
+    decoder: Decoder, clip_wav: bytes, caplog: pytest.LogCaptureFixture
+) -> None:
+    await _decoded(decoder, clip_wav)
+    assert decoder.pid
+    # Stopped first, so that the request is under way when the crash comes.
+    os.kill(decoder.pid, signal.SIGSTOP)
+    asking = asyncio.create_task(decoder.decode(clip_wav))
+    await asyncio.sleep(0.1)
+    os.kill(decoder.pid, signal.SIGKILL)
+    with pytest.raises(MediaRefused, match=r"it crashed the decoder\. Convert it, and send it again"):
+        await asking
+    assert "died over an upload" in caplog.text
+    assert await _decoded(decoder, clip_wav) == pytest.approx(5.3)
+
+
+async def test_a_file_that_never_ends_is_stopped(clip_wav: bytes) -> None:
+    decoder = Decoder(max_seconds=10, deadline=20)
+    await _decoded(decoder, clip_wav)
+    pid = decoder.pid
+    assert pid
+    decoder._deadline = 0.2
+    os.kill(pid, signal.SIGSTOP)
+    with pytest.raises(MediaRefused, match="takes too long to decode"):
+        await decoder.decode(clip_wav)
+    await eventually(lambda: not Path(f"/proc/{pid}").exists())
+    decoder._deadline = 20
+    assert await _decoded(decoder, clip_wav) == pytest.approx(5.3)
+    decoder.close()
+
+
+async def test_its_memory_is_limited(decoder: Decoder, clip_wav: bytes) -> None:
+    await _decoded(decoder, clip_wav)
+    assert decoder.pid
+    assert resource.prlimit(decoder.pid, resource.RLIMIT_AS) == (3 * 1024**3, 3 * 1024**3)
+    assert resource.prlimit(decoder.pid, resource.RLIMIT_CORE) == (0, 0)
+
+
+async def test_nothing_leaks(
+    decoder: Decoder, clip_wav: bytes, open_fds: Callable[[], int], caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.CRITICAL)
+    await _decoded(decoder, clip_wav)
+    before = open_fds()
+    for content in (clip_wav, b"", b"text", media.silence(0.05)):
+        with contextlib.suppress(MediaRefused):
+            await _decoded(decoder, content)
+    assert open_fds() == before
