@@ -12,12 +12,14 @@ def shell_scripts(project: Path) -> list[str]:
         ["git", "ls-files", "--cached", "--others", "--exclude-standard"], cwd=project, capture_output=True, text=True, check=True
     )
     files = [name for name in listed.stdout.splitlines() if (project / name).is_file()]
-    return [name for name in files if (project / name).read_bytes().startswith((b"#!/usr/bin/env bash", b"#!/bin/bash", b"#!/bin/sh"))]
+    return [
+        name for name in files if (project / name).read_bytes().startswith((b"#!/usr/bin/env bash", b"#!/bin/bash", b"#!/bin/sh"))
+    ]
 
 
 LINTERS = {
-    "ruff-check": ["ruff", "check", "--config", "app/pyproject.toml", ".", "script/wheels"],
-    "ruff-format": ["ruff", "format", "--check", "--config", "app/pyproject.toml", ".", "script/wheels"],
+    "ruff-check": ["ruff", "check", "."],
+    "ruff-format": ["ruff", "format", "--check", "."],
     "mypy-app": ["mypy", "--config-file", "pyproject.toml"],
     "mypy-house": ["mypy", "--strict", "--config-file=", "--scripts-are-modules", "script/wheels", "tests"],
     "yamllint": ["yamllint", "--strict", "."],

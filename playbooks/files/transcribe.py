@@ -32,9 +32,9 @@ def main():
         with opener.open(request, timeout=120) as reply:
             text = json.load(reply)["text"]
     except urllib.error.HTTPError as error:
-        sys.exit("%s answered %s: %s" % (sys.argv[1], error.code, error.read().decode(errors="replace")))
+        sys.exit(f"{sys.argv[1]} answered {error.code}: {error.read().decode(errors='replace')}")
     except OSError as error:
-        sys.exit("%s does not answer: %s" % (sys.argv[1], error))
+        sys.exit(f"{sys.argv[1]} does not answer: {error}")
     expected = (data / "clip.txt").read_text(encoding="utf-8").strip()
     print(json.dumps({"expected": expected, "heard": text, "missing": sorted(words(expected) - words(text))}))
 

@@ -20,7 +20,7 @@ def main():
         json.dumps(
             {
                 "user": os.geteuid(),
-                "python": "{}.{}".format(*sys.version_info),
+                "python": f"{sys.version_info[0]}.{sys.version_info[1]}",
                 "memory_mb": memory_mb(),
                 "disks": disks(arguments["needs"]),
                 "port_owner": port_owner(arguments["port"]),
@@ -53,15 +53,15 @@ def disks(needs):
 
 def port_owner(port):
     """Who else listens on the port; "" when nobody does, or only hailo-whisper."""
-    lines = output("ss", "--no-header", "--listening", "--tcp", "--numeric", "--processes", "sport = :%d" % port)
+    lines = output("ss", "--no-header", "--listening", "--tcp", "--numeric", "--processes", f"sport = :{port}")
     if not lines:
         return ""
     # systemd holds the socket for us, so the process that ss names says nothing.
     ours = output("systemctl", "show", "--property=ActiveState,Listen", "hailo-whisper.socket")
-    if "ActiveState=active" in ours and re.search(r":%d\b" % port, ours):
+    if "ActiveState=active" in ours and re.search(rf":{port}\b", ours):
         return ""
     match = re.search(r'users:\(\("([^"]+)",pid=([0-9]+)', lines)
-    return "%s (process %s)" % match.groups() if match else "another program"
+    return f"{match[1]} (process {match[2]})" if match else "another program"
 
 
 def output(*command):

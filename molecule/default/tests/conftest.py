@@ -1,0 +1,55 @@
+"""What the tests of a deployed machine share. `host` is testinfra's; requests come from outside, as a user's do."""
+
+import os
+import re
+import subprocess
+from collections.abc import Callable, Iterator
+
+import jiwer
+import pytest
+from service import DATA, PROJECT, Service
+from testinfra.host import Host
+
+INVENTORY = PROJECT / "molecule/shared/inventory"
+
+
+@pytest.fixture(scope="module")
+def name(host: Host) -> str:
+    """The name of the machine, in the inventory and in podman."""
+    return str(host.backend.name)
+
+
+@pytest.fixture
+def service(name: str) -> Iterator[Service]:
+    service = Service(name)
+    yield service
+    service.client.close()
+
+
+@pytest.fixture(scope="session")
+def wer() -> Callable[[str], float]:
+    """The word error rate of a text against the text of the clip, without case, punctuation and hyphens."""
+
+    def words(text: str) -> str:
+        return " ".join(re.findall(r"[a-z0-9']+", text.lower()))
+
+    expected = words((DATA / "clip.txt").read_text(encoding="utf-8"))
+    return lambda text: float(jiwer.wer(expected, words(text)))
+
+
+@pytest.fixture
+def playbook(name: str) -> Callable[..., "subprocess.CompletedProcess[str]"]:
+    """Run a playbook against the machine of the test."""
+
+    def run(playbook: str, *arguments: str) -> "subprocess.CompletedProcess[str]":
+        return subprocess.run(
+            ["ansible-playbook", "--inventory", INVENTORY, "--limit", name, f"playbooks/{playbook}", *arguments],
+            cwd=PROJECT,
+            env=os.environ | {"ANSIBLE_NOCOLOR": "1", "ANSIBLE_CONFIG": str(PROJECT / "ansible.cfg")},
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+
+    return run

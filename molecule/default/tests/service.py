@@ -1,0 +1,42 @@
+"""The service of a machine, seen from outside, as a user sees it."""
+
+import subprocess
+import time
+from pathlib import Path
+
+import httpx
+import pytest
+
+PROJECT = Path(__file__).resolve().parents[3]
+DATA = PROJECT / "app/src/hailo_whisper/data"
+
+
+class Service:
+    """The service of one machine, seen from outside."""
+
+    def __init__(self, machine: str) -> None:
+        # After a reboot the machine may have another address.
+        self.address = subprocess.run(
+            [PROJECT / "script/host", "address", machine], capture_output=True, text=True, check=True
+        ).stdout.strip()
+        self.client = httpx.Client(timeout=60, trust_env=False)
+
+    def url(self, path: str, port: int = 11437) -> str:
+        return f"http://{self.address}:{port}{path}"
+
+    def transcribe(self, port: int = 11437) -> str:
+        """The text of the clip. Raises httpx.HTTPError."""
+        files = {"file": ("clip.wav", (DATA / "clip.wav").read_bytes(), "audio/wav")}
+        reply = self.client.post(self.url("/v1/audio/transcriptions", port), files=files, data={"model": "whisper-1"})
+        return str(reply.raise_for_status().json()["text"])
+
+    def await_ready(self, seconds: float = 90) -> None:
+        end = time.monotonic() + seconds
+        while time.monotonic() < end:
+            try:
+                if self.client.get(self.url("/health/ready")).status_code == 200:
+                    return
+            except httpx.TransportError:
+                pass
+            time.sleep(0.2)
+        pytest.fail(f"{self.url('/health/ready')} did not answer 200 within {seconds} s")

@@ -1,0 +1,56 @@
+"""The playbooks on a machine that is deployed already."""
+
+import json
+import subprocess
+from collections.abc import Callable
+
+import httpx
+import pytest
+from service import Service
+from testinfra.host import Host
+
+Playbook = Callable[..., "subprocess.CompletedProcess[str]"]
+
+
+def test_check_mode_finds_nothing_to_change(playbook: Playbook) -> None:
+    done = playbook("site.yml", "--check", "--diff")
+    assert done.returncode == 0, done.stdout + done.stderr
+    changed = [line for line in done.stdout.splitlines() if line.startswith(("changed:", "TASK")) or "changed=" in line]
+    assert " changed=0 " in done.stdout, changed
+
+
+def test_verify_prints_what_was_heard(playbook: Playbook) -> None:
+    done = playbook("verify.yml")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "heard: Unless to be rather" in done.stdout
+
+
+def test_a_misspelt_setting_is_refused_and_changes_nothing(host: Host, service: Service, playbook: Playbook) -> None:
+    before = host.file("/etc/hailo/hailo-whisper.yaml").sha256sum
+    done = playbook(
+        "site.yml", "--extra-vars", json.dumps({"hailo_whisper_config": {"server": {"host": "0.0.0.0", "prot": 8080}}})
+    )
+    assert done.returncode != 0
+    assert "Did you mean server.port?" in done.stdout + done.stderr
+    assert host.file("/etc/hailo/hailo-whisper.yaml").sha256sum == before
+    service.await_ready()
+
+
+def test_port_and_limits_reach_systemd(host: Host, name: str, service: Service, playbook: Playbook) -> None:
+    if name != "hailo-whisper-debian12":
+        pytest.skip("one machine is enough: the units are the same")
+    changed = {"server": {"host": "0.0.0.0", "port": 11500}, "resource_limits": {"memory_max": "2G", "cpu_quota": "150%"}}
+    try:
+        done = playbook("site.yml", "--extra-vars", json.dumps({"hailo_whisper_config": changed}))
+        assert done.returncode == 0, done.stdout + done.stderr
+        assert service.transcribe(port=11500)
+        with pytest.raises(httpx.ConnectError):
+            service.transcribe()
+        shown = host.check_output("systemctl show --property=MemoryMax,CPUQuotaPerSecUSec hailo-whisper.service")
+        assert set(shown.splitlines()) == {"MemoryMax=2147483648", "CPUQuotaPerSecUSec=1.500000s"}
+    finally:
+        back = playbook("site.yml")
+    assert back.returncode == 0, back.stdout + back.stderr
+    assert service.transcribe()
+    shown = host.check_output("systemctl show --property=MemoryMax,CPUQuotaPerSecUSec hailo-whisper.service")
+    assert set(shown.splitlines()) == {"MemoryMax=infinity", "CPUQuotaPerSecUSec=infinity"}
