@@ -7,8 +7,9 @@ from collections.abc import Callable, Iterator
 
 import jiwer
 import pytest
-from service import DATA, PROJECT, Service
 from testinfra.host import Host
+
+from service import DATA, PROJECT, Service
 
 INVENTORY = PROJECT / "molecule/shared/inventory"
 

@@ -6,8 +6,9 @@ from collections.abc import Callable
 
 import httpx
 import pytest
-from service import Service
 from testinfra.host import Host
+
+from service import Service
 
 Playbook = Callable[..., "subprocess.CompletedProcess[str]"]
 

@@ -10,8 +10,9 @@ from dataclasses import dataclass, field
 
 import httpx
 import pytest
-from service import Service
 from testinfra.host import Host
+
+from service import Service
 
 # Connects to the address and port given, and prints the name of the error, if there is one.
 CONNECT = (

@@ -1,0 +1,45 @@
+"""The scripts refuse what they do not understand, and say what they take."""
+
+import json
+import subprocess
+import zipfile
+from pathlib import Path
+
+import pytest
+
+
+def run(project: Path, *command: str) -> "subprocess.CompletedProcess[str]":
+    return subprocess.run(
+        [str(project / command[0]), *command[1:]], capture_output=True, text=True, stdin=subprocess.DEVNULL, check=False
+    )
+
+
+@pytest.mark.parametrize("script", ["bootstrap", "demo", "test", "host", "lint", "wheels"])
+def test_help(project: Path, script: str) -> None:
+    done = run(project, f"script/{script}", "--help")
+    assert done.returncode == 0, done.stderr
+    assert f"script/{script}" in done.stdout or "usage: wheels" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("script", "sentence"),
+    [
+        ("bootstrap", "takes no argument"),
+        ("demo", "does not know nonsense"),
+        ("test", "has no part nonsense"),
+        ("host", "Usage:"),
+    ],
+)
+def test_nonsense_is_refused(project: Path, script: str, sentence: str) -> None:
+    done = run(project, f"script/{script}", "nonsense")
+    assert done.returncode == 2
+    assert sentence in done.stderr
+
+
+def test_the_wheel_is_found_again_and_has_everything(project: Path) -> None:
+    first, second = (json.loads(run(project, "script/wheels", "app").stdout) for _ in range(2))
+    assert first == second
+    names = set(zipfile.ZipFile(first["wheel"]).namelist())
+    source = project / "app/src"
+    expected = {str(path.relative_to(source)) for path in source.rglob("*") if path.is_file() and "__pycache__" not in path.parts}
+    assert expected <= names
