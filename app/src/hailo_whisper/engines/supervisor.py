@@ -153,10 +153,14 @@ class Supervisor:
         deadline = self._patience.deadline + self._patience.factor * seconds
         async with self._lock:
             try:
-                return await self._retried(waveform, windows, options, deadline)
+                try:
+                    return await self._attempt(waveform, windows, options, deadline)
+                except ChildDied as error:
+                    # Mostly it was something else that killed it.
+                    log.warning("the worker died over a request, which is sent to the next one: %s", error)
+                    return await self._attempt(waveform, windows, options, deadline)
             except ChildTimeout:
                 log.error("the worker did not finish within %.0f s: it is killed and replaced", deadline)
-                self._lost.set()
                 raise DeadlineExceeded(
                     f"The transcription did not finish within its deadline of {deadline:.0f} seconds and was stopped. "
                     "Send a shorter recording, or raise limits.deadline_seconds or limits.deadline_factor."
@@ -168,21 +172,18 @@ class Supervisor:
             finally:
                 self._used = self._answered = time.monotonic()
 
-    async def _retried(
+    async def _attempt(
         self, waveform: Waveform, windows: Sequence[Window], options: Options, deadline: float
     ) -> list[WindowResult]:
-        """Transcribe, and once more on the next worker when this one dies: mostly it was something else that killed it."""
+        """Transcribe on the worker of the moment, which is replaced when it dies or is late."""
         await self._ready()
+        child = self._child
         try:
             return await self._transcribe(waveform, windows, options, deadline)
-        except ChildDied as error:
-            log.warning("the worker died over a request, which is sent to the next one: %s", error)
-            self._lost.set()
-        await self._ready()
-        try:
-            return await self._transcribe(waveform, windows, options, deadline)
-        except ChildDied:
-            self._lost.set()
+        except (ChildDied, ChildTimeout):
+            # The next one may be on its way already, and has done nothing wrong.
+            if self._child is child:
+                self._lost.set()
             raise
 
     async def _ready(self) -> None:
