@@ -16,7 +16,10 @@ from . import errors, health, models, transcriptions
 
 
 class RequestId:
-    """ASGI middleware: every reply carries `x-request-id`."""
+    """ASGI middleware: every reply carries `x-request-id`, also that to an exception that nobody expected.
+
+    Starlette renders those outside of every middleware, where they would get no id.
+    """
 
     def __init__(self, app: Any) -> None:
         self._app = app
@@ -27,13 +30,21 @@ class RequestId:
             await self._app(scope, receive, send)
             return
         identity = f"req_{uuid.uuid4().hex}".encode()
+        started = False
 
         async def sending(message: Any) -> None:
+            nonlocal started
             if message["type"] == "http.response.start":
+                started = True
                 message = {**message, "headers": [*message["headers"], (b"x-request-id", identity)]}
             await send(message)
 
-        await self._app(scope, receive, sending)
+        try:
+            await self._app(scope, receive, sending)
+        except Exception as error:
+            if started:
+                raise
+            await errors.response(errors.translate(error))(scope, receive, sending)
 
 
 def create(settings: Settings, supervisor: Supervisor, decoder: Decoder, created: Callable[[], int]) -> FastAPI:

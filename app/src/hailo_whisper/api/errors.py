@@ -8,6 +8,7 @@ from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 
 from ..engines.supervisor import DeadlineExceeded, EngineFailed, Unavailable
 from ..speech.decoder import MediaRefused
@@ -58,6 +59,9 @@ def translate(error: Exception) -> ApiError:
             return ApiError(500, str(error), code="engine_failed")
         case RequestValidationError():
             return ApiError(400, "; ".join(str(item.get("msg")) for item in error.errors()))
+        case ClientDisconnect():
+            # Nobody reads this; it is no fault of the server's, and nothing for its journal.
+            return ApiError(400, "The client went away before it had sent everything.")
         case HTTPException(status_code=404):
             return ApiError(404, "Unknown address. See /openapi.json for those that there are.", code="unknown_url")
         case HTTPException(status_code=405):
@@ -69,10 +73,10 @@ def translate(error: Exception) -> ApiError:
 
 
 def install(app: FastAPI) -> None:
-    """Have every exception rendered here."""
+    """Have every exception rendered here; those that nobody expected are caught outside of all (api.app)."""
 
     async def render(_: Request, error: Exception) -> Any:
         return response(translate(error))
 
-    for kind in (ApiError, MediaRefused, Unavailable, EngineFailed, RequestValidationError, HTTPException, Exception):
+    for kind in (ApiError, MediaRefused, Unavailable, EngineFailed, RequestValidationError, ClientDisconnect, HTTPException):
         app.add_exception_handler(kind, render)
