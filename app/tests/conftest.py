@@ -7,7 +7,7 @@ from pathlib import Path
 import hypothesis
 import pytest
 
-from hailo_whisper.engines.warm_up import clip
+from hailo_whisper.engines.warm_up import clip, clip_text
 
 SUPPORT = Path(__file__).parent / "support"
 
@@ -50,3 +50,9 @@ def model_folder(tmp_path: Path) -> Path:
     for name in ("model.bin", "config.json", "tokenizer.json"):
         (folder / name).write_text("{}")
     return folder
+
+
+@pytest.fixture(scope="session")
+def clip_words() -> str:
+    """What is said in it."""
+    return clip_text()

@@ -1,0 +1,46 @@
+"""One server with the scripted engine, as an administrator starts it, for the tests that only send it something."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from polling import until
+from serving import ServerProcess, server_process
+
+from hailo_whisper.engines import supervisor
+
+
+@pytest.fixture(scope="package")
+def shared_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
+    folder = tmp_path_factory.mktemp("server")
+    model = folder / "model"
+    model.mkdir()
+    for name in ("model.bin", "config.json", "tokenizer.json"):
+        (model / name).write_text("{}")
+    with server_process(folder, model) as started:
+        until(started.ready)
+        yield started
+
+
+@pytest.fixture
+def server(shared_server: ServerProcess, clip_words: str) -> Iterator[ServerProcess]:
+    """The server, which must be none the worse for what the test sent it."""
+    before = shared_server.pid, shared_server.children()[:1]
+    yield shared_server
+    assert shared_server.client.get("/health").json()["status"] == "ok"
+    response = shared_server.transcribe()
+    assert (response.status_code, response.json().get("text")) == (200, clip_words)
+    assert (shared_server.pid, shared_server.children()[:1]) == before, "the same server and the same worker"
+
+
+@pytest.fixture
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ping, unload and try again at once instead of within seconds."""
+    monkeypatch.setattr(supervisor, "PING_SECONDS", 0.3)
+    monkeypatch.setattr(supervisor, "LONGEST_BACKOFF", 0.1)
+
+
+@pytest.fixture
+def crashed(model_folder: Path) -> Path:
+    """Is there once the engine crashed over `crash-once`."""
+    return model_folder / "crashed"

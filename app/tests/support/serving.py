@@ -1,0 +1,199 @@
+"""Servers to test: in this process, or as an administrator starts one; both with the scripted engine in a real worker."""
+
+import contextlib
+import os
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx
+import yaml
+from fastapi import FastAPI
+from polling import eventually, until
+
+from hailo_whisper.api import app as api
+from hailo_whisper.engines.supervisor import Launch, Patience, Supervisor
+from hailo_whisper.engines.warm_up import clip, warm_up
+from hailo_whisper.settings import parse
+from hailo_whisper.speech.decoder import Decoder
+
+ENGINE = "scripted_engine:ScriptedEngine"
+PATH = "/v1/audio/transcriptions"
+# For what is not to fail by being slow.
+AMPLE = Patience(load=60, deadline=60, factor=0, keep_alive=-1, start=60)
+
+
+def fields(**more: str) -> dict[str, str]:
+    """The fields of a request beside the file."""
+    return {"model": "whisper-1"} | more
+
+
+@dataclass
+class Served:
+    """An application that runs in this process."""
+
+    app: FastAPI
+    client: httpx.AsyncClient
+    supervisor: Supervisor
+    decoder: Decoder
+
+    async def transcribe(self, prompt: str = "", **more: str) -> httpx.Response:
+        """Send the clip."""
+        files = {"file": ("clip.wav", clip())}
+        return await self.client.post(PATH, files=files, data=fields(prompt=prompt, **more))
+
+    async def health(self) -> int:
+        """Status of /health."""
+        return (await self.client.get("/health")).status_code
+
+    async def readiness(self) -> tuple[int, dict[str, Any]]:
+        """Status and body of /health/ready."""
+        response = await self.client.get("/health/ready")
+        return response.status_code, response.json()
+
+    async def until_ready(self) -> None:
+        """Wait for 200."""
+
+        async def ready() -> bool:
+            return (await self.readiness())[0] == 200
+
+        await eventually(ready)
+
+    async def until_state(self, state: str) -> None:
+        """Wait for a state of readiness."""
+
+        async def there() -> bool:
+            return bool((await self.readiness())[1]["status"] == state)
+
+        await eventually(there)
+
+
+@contextlib.asynccontextmanager
+async def serving(
+    model: Path | Callable[[], Path],
+    *,
+    patience: Patience = AMPLE,
+    config: Mapping[str, Any] | None = None,
+    engine: str = ENGINE,
+) -> AsyncIterator[Served]:
+    """Run the application with its lifespan. `model` is a folder, or what the supervisor calls to get one."""
+    settings = parse(dict(config or {}), "test")
+
+    def prepare() -> Path:
+        return model if isinstance(model, Path) else model()
+
+    clip_to_hear = warm_up(settings.transcription.beam, settings.transcription.vad)
+    launch = Launch(engine, prepare, settings.model.compute_type, settings.model.threads, clip_to_hear)
+    supervisor = Supervisor(launch, patience)
+    decoder = Decoder(settings.limits.duration_seconds, 60)
+    app = api.create(settings, supervisor, decoder, lambda: 1234567890)
+    transport = httpx.ASGITransport(app, raise_app_exceptions=False)
+    with clip_to_hear.waveform:
+        async with (
+            app.router.lifespan_context(app),
+            httpx.AsyncClient(transport=transport, base_url="http://test", timeout=120) as client,
+        ):
+            yield Served(app, client, supervisor, decoder)
+
+
+@dataclass
+class ServerProcess:
+    """A server that was started by `python -m hailo_whisper serve`."""
+
+    process: "subprocess.Popen[bytes]"
+    client: httpx.Client
+    log: Path
+
+    @property
+    def pid(self) -> int:
+        """Process id of the server."""
+        return self.process.pid
+
+    def children(self) -> list[int]:
+        """Process ids of the server's children."""
+        text = Path(f"/proc/{self.pid}/task/{self.pid}/children").read_text()
+        return [int(pid) for pid in text.split()]
+
+    def ready(self) -> bool:
+        """Whether it says that it is."""
+        assert self.process.poll() is None, self.log.read_text()
+        try:
+            return self.client.get("/health/ready").status_code == 200
+        except httpx.TransportError:
+            return False
+
+    def transcribe(self, media: bytes | None = None, name: str = "clip.wav", /, **more: str) -> httpx.Response:
+        """Send the clip, or other media."""
+        return self.client.post(PATH, files={"file": (name, clip() if media is None else media)}, data=fields(**more))
+
+
+def free_port() -> int:
+    """A port that nobody listens on."""
+    with socket.socket() as sock:
+        sock.bind(("127.0.0.1", 0))
+        port: int = sock.getsockname()[1]
+        return port
+
+
+def write_config(folder: Path, model: Path, port: int, more: Mapping[str, dict[str, Any]] | None = None) -> Path:
+    """A configuration as an administrator writes it."""
+    config: dict[str, Any] = {"server": {"port": port}, "model": {"path": str(model)}, "storage": {"models": str(folder)}}
+    for name, section in (more or {}).items():
+        config[name] = config.get(name, {}) | section
+    path = folder / "hailo-whisper.yaml"
+    path.write_text(yaml.safe_dump(config))
+    return path
+
+
+def command(config: Path) -> list[str]:
+    """How the server is started."""
+    return [sys.executable, "-m", "hailo_whisper", "serve", "--config", str(config), "--engine", ENGINE]
+
+
+@contextlib.contextmanager
+def server_process(
+    folder: Path,
+    model: Path,
+    *,
+    argv: Callable[[Path], list[str]] = command,
+    port: int | None = None,
+    environ: Mapping[str, str] | None = None,
+    pass_fds: tuple[int, ...] = (),
+    more: Mapping[str, dict[str, Any]] | None = None,
+) -> Iterator[ServerProcess]:
+    """Start a server; end it, by force if it must be, when the test is over."""
+    port = port or free_port()
+    config = write_config(folder, model, port, more)
+    log = folder / "log"
+    with log.open("wb") as stream:
+        process = subprocess.Popen(
+            argv(config), stderr=stream, stdin=subprocess.DEVNULL, env=os.environ | dict(environ or {}), pass_fds=pass_fds
+        )
+    try:
+        with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=60, trust_env=False) as client:
+            yield ServerProcess(process, client, log)
+    finally:
+        process.send_signal(signal.SIGTERM)
+        try:
+            process.wait(timeout=10)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+
+def alive(pid: int) -> bool:
+    """Whether the process is there and no zombie."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+
+
+def until_gone(*pids: int) -> None:
+    """Wait until the processes have ended."""
+    until(lambda: not any(map(alive, pids)))
