@@ -40,9 +40,13 @@ def disks(needs):
     found = {}
     for need in needs:
         path = Path(need["path"])
-        if path.exists():
+        try:
+            if path.exists():
+                continue
+            parent = next(folder for folder in path.parents if folder.exists())
+        except PermissionError:
+            # Only root sees into the state of the service; anybody else is refused for that, with a better sentence.
             continue
-        parent = next(folder for folder in path.parents if folder.exists())
         disk = found.setdefault(
             parent.stat().st_dev,
             {"path": str(parent), "needed_mb": 0, "free_mb": shutil.disk_usage(parent).free // 1000000},
