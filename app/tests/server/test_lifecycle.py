@@ -13,6 +13,7 @@ import pytest
 from polling import eventually
 from serving import AMPLE, Served, alive, serving
 
+from hailo_whisper.engines import supervisor
 from hailo_whisper.models.store import Store
 
 pytestmark = pytest.mark.usefixtures("impatient")
@@ -299,6 +300,17 @@ class TestCrash:
             os.kill(pid, signal.SIGSTOP)
             await eventually(lambda: not alive(pid))
             await _assert_serves(served, clip_words)
+
+    async def test_the_death_of_an_idle_worker_is_noticed_without_asking_it(
+        self, model_folder: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(supervisor, "PING_SECONDS", 600)
+        async with serving(model_folder) as served:
+            await served.until_ready()
+            assert served.supervisor.pid
+            os.kill(served.supervisor.pid, signal.SIGKILL)
+            await eventually(lambda: served.supervisor.restarts == 1)
+            await served.until_ready()
 
     async def test_a_request_in_flight_when_its_worker_is_killed(self, model_folder: Path) -> None:
         async with serving(model_folder) as served:

@@ -22,13 +22,16 @@ ENCODINGS = {
     "wav24": ("wav", "pcm_s24le"),
 }
 
+# Sound all right, but in a container that is not promised; every demuxer more is one more that strangers can attack.
+NOT_PROMISED = {"aiff": ("aiff", "pcm_s16be"), "avi": ("avi", "pcm_s16le")}
+
 HLS_PLAYLIST = b"#EXTM3U\n#EXT-X-TARGETDURATION:10\n#EXTINF:10,\nfile:///etc/passwd\n#EXT-X-ENDLIST\n"
 CONCAT_SCRIPT = b"ffconcat version 1.0\nfile /etc/passwd\nduration 10\n"
 
 
 def encoded(kind: str, media: bytes | None = None) -> bytes:
-    """The clip, or another WAV file, as `kind` of ENCODINGS."""
-    container, codec = ENCODINGS[kind]
+    """The clip, or another WAV file, as `kind` of ENCODINGS or NOT_PROMISED."""
+    container, codec = (ENCODINGS | NOT_PROMISED)[kind]
     stream = io.BytesIO()
     rate = 48000 if codec == "libopus" else 16000
     with av.open(io.BytesIO(media or clip()), "r") as source, av.open(stream, "w", format=container) as target:

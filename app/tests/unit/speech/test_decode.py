@@ -77,8 +77,10 @@ def test_empty() -> None:
         media.HLS_PLAYLIST,
         media.CONCAT_SCRIPT,
         b"RIFF",
+        media.encoded("aiff"),
+        media.encoded("avi"),
     ],
-    ids=["text", "zeros", "playlist", "concat script", "stub"],
+    ids=["text", "zeros", "playlist", "concat script", "stub", "aiff", "avi"],
 )
 def test_what_is_no_media_of_ours(content: bytes) -> None:
     said = str(_refusal(content))
