@@ -101,17 +101,18 @@ class Limits(_Section):
     """What one request may cost."""
 
     upload_mib: int = Field(25, ge=1, le=4096, description="Largest upload, in MiB.")
-    duration_seconds: int = Field(14400, ge=1, description="Longest recording, in seconds.")
+    duration_seconds: int = Field(14400, ge=1, le=86400, description="Longest recording, in seconds.")
     deadline_seconds: float = Field(
         30.0,
         gt=0,
+        le=86400,
         description="Seconds that one transcription may take at least, before the worker is taken for hung and replaced.",
     )
     deadline_factor: float = Field(
-        4.0, gt=0, description="Seconds that one transcription may take besides, for each second of the recording."
+        4.0, gt=0, le=1000, description="Seconds that one transcription may take besides, for each second of the recording."
     )
     load_seconds: float = Field(
-        180.0, gt=0, description="Seconds that loading the model and its warm-up may take, before the worker is replaced."
+        180.0, gt=0, le=86400, description="Seconds that loading the model and its warm-up may take, before the worker is replaced."
     )
 
 

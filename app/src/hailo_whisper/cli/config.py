@@ -4,6 +4,7 @@ import argparse
 import difflib
 import json
 import os
+import stat
 import tempfile
 from pathlib import Path
 
@@ -48,7 +49,7 @@ def _render(args: argparse.Namespace) -> int:
         try:
             # What is no text is not ours, and is replaced like everything else that differs.
             old = path.read_text(encoding="utf-8", errors="replace") if path.is_file() else None
-            if old == text:
+            if old == text and stat.S_IMODE(path.stat().st_mode) == MODE:
                 print(f"unchanged {path}")
                 continue
             if args.diff:

@@ -79,6 +79,14 @@ class TestRender:
             f"changed {root / SERVICE}",
         ]
 
+    def test_a_wrong_mode_is_put_right(self, source: Path, root: Path, capsys: pytest.CaptureFixture[str]) -> None:
+        _render(source, root)
+        (root / JSON).chmod(0o600)
+        capsys.readouterr()
+        assert _render(source, root) == 0
+        assert f"changed {root / JSON}" in capsys.readouterr().out.splitlines()
+        assert (root / JSON).stat().st_mode & 0o7777 == 0o644
+
     def test_check_writes_nothing(self, source: Path, root: Path, capsys: pytest.CaptureFixture[str]) -> None:
         assert _render(source, root, "--check") == 0
         assert capsys.readouterr().out.splitlines() == [f"would change {root / file}" for file in FILES]
