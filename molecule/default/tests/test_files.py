@@ -18,7 +18,8 @@ MADE = [
     ("/etc/systemd/system/hailo-whisper.service.d/50-config.conf", "root", "root", 0o644),
     ("/etc/systemd/system/hailo-whisper.socket.d", "root", "root", 0o755),
     ("/etc/systemd/system/hailo-whisper.socket.d/50-config.conf", "root", "root", 0o644),
-    ("/var/lib/hailo-whisper", "hailo-whisper", "hailo-whisper", 0o750),
+    ("/var/lib/hailo-whisper", "root", "hailo-whisper", 0o750),
+    ("/var/lib/hailo-whisper/state", "hailo-whisper", "hailo-whisper", 0o750),
     ("/var/lib/hailo-whisper/models", "root", "hailo-whisper", 0o750),
     ("/var/cache/hailo-whisper", "hailo-whisper", "hailo-whisper", 0o750),
     ("/run/hailo-whisper", "hailo-whisper", "hailo-whisper", 0o750),
@@ -53,11 +54,11 @@ def test_nothing_of_the_transfer_is_left(host: Host) -> None:
     assert host.check_output("find /tmp /var/tmp /root -name '*hailo-whisper*' ! -path '*/systemd-private-*'") == ""
 
 
-def test_the_service_user_can_write_nothing_in_opt_or_etc(host: Host) -> None:
-    for folder in ("/opt", "/etc", "/usr", "/var/lib/hailo-whisper/models"):
+def test_the_service_user_can_write_its_state_and_nothing_else(host: Host) -> None:
+    for folder in ("/opt", "/etc", "/usr"):
         assert host.check_output(f"runuser -u hailo-whisper -- find {folder} -writable ! -type l 2>/dev/null || true") == ""
-    # The look above would also be empty for a user that does not exist.
-    assert host.check_output("runuser -u hailo-whisper -- find /var/lib/hailo-whisper -maxdepth 0 -writable") != ""
+    writable = host.check_output("runuser -u hailo-whisper -- find /var/lib/hailo-whisper -writable")
+    assert writable == "/var/lib/hailo-whisper/state"
     refused = host.run("sudo -u hailo-whisper touch /opt/hailo-whisper/mine")
     assert refused.rc != 0
     assert "Permission denied" in refused.stderr
