@@ -112,7 +112,10 @@ class Limits(_Section):
         4.0, gt=0, le=1000, description="Seconds that one transcription may take besides, for each second of the recording."
     )
     load_seconds: float = Field(
-        180.0, gt=0, le=86400, description="Seconds that loading the model and its warm-up may take, before the worker is replaced."
+        180.0,
+        gt=0,
+        le=86400,
+        description="Seconds that loading the model and its warm-up may take, before the worker is replaced.",
     )
 
 
