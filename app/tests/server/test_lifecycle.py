@@ -109,11 +109,13 @@ class TestReadiness:
         async with serving(model_folder, patience=replace(AMPLE, load=1.0)) as served:
             await served.until_state("failed")
             status, body = await served.readiness()
-            assert (status, body["reason"]) == (503, reason)
+            assert status == 503
+            assert body["reason"].startswith(f"The worker could not be started: {reason}. ")
+            assert "`hailo-whisper models verify`" in body["reason"]
             assert await served.health() == 200
             response = await served.transcribe()
             assert response.status_code == 503
-            assert response.json()["error"]["message"] == f"The server cannot transcribe now: {reason}"
+            assert response.json()["error"]["message"] == f"The server cannot transcribe now: {body['reason']}"
             assert response.headers["retry-after"] == "10"
             (model_folder / "script").unlink()
             await served.until_ready()
@@ -287,7 +289,9 @@ class TestCrash:
             pid = served.supervisor.pid
             response = await served.transcribe("raise")
             assert response.status_code == 500
-            assert response.json()["error"]["message"] == "The engine failed: RuntimeError: out of luck"
+            assert response.json()["error"]["message"] == (
+                "The engine failed: RuntimeError: out of luck. Send it again; if that fails too, the server's journal says more."
+            )
             assert response.json()["error"]["code"] == "engine_failed"
             await _assert_serves(served, clip_words)
             assert served.supervisor.pid == pid

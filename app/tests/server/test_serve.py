@@ -148,8 +148,8 @@ def test_the_socket_of_systemd_is_served_and_connections_wait_in_it(tmp_path: Pa
             assert server.transcribe().json()["text"] == clip_words
             for pid in server.children():
                 assert b"LISTEN_" not in Path(f"/proc/{pid}/environ").read_bytes()
-                links = [os.readlink(link) for link in Path(f"/proc/{pid}/fd").iterdir()]  # noqa: PTH115
-                mine = os.readlink(f"/proc/self/fd/{listener.fileno()}")  # noqa: PTH115
+                links = [link.readlink() for link in Path(f"/proc/{pid}/fd").iterdir()]
+                mine = Path(f"/proc/self/fd/{listener.fileno()}").readlink()
                 assert mine not in links, "a child that outlives the server must not hold its port"
 
 

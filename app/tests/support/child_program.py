@@ -39,7 +39,7 @@ def handle(message: child.Message) -> tuple[dict[str, Any], Sequence[int]]:
                 time.sleep(0.01)
             return {"late": True}, [memory("late", b"late")]
         case "descriptors":
-            return {"count": len(os.listdir("/proc/self/fd"))}, []  # noqa: PTH208
+            return {"count": len(list(Path("/proc/self/fd").iterdir()))}, []
         case "garbage":
             os.write(int(sys.argv[1]), child.HEADER.pack(4) + b"}{}{")
             time.sleep(FOREVER)

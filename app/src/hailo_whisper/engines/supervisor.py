@@ -137,7 +137,7 @@ class Supervisor:
                     pause = min(2.0**failures, LONGEST_BACKOFF)
                     self._drop()
                     log.error("the worker is not ready, trying again in %.0f s: %s", pause, error)
-                    await self._set(State.FAILED, str(error))
+                    await self._set(State.FAILED, _reason(error))
                     await asyncio.sleep(pause)
         finally:
             self._drop()
@@ -165,6 +165,8 @@ class Supervisor:
                     f"The transcription did not finish within its deadline of {deadline:.0f} seconds and was stopped. "
                     "Send a shorter recording, or raise limits.deadline_seconds or limits.deadline_factor."
                 ) from None
+            except EngineFailed as error:
+                raise EngineFailed(f"{error} Send it again; if that fails too, the server's journal says more.") from None
             except ChildDied as error:
                 raise EngineFailed(
                     f"The engine's process died twice over this recording ({error}). Send another form of it."
@@ -297,7 +299,17 @@ class Supervisor:
             self._changed.notify_all()
 
 
+def _reason(error: Exception) -> str:
+    """Why there is no worker, and what to do about it: a Failure says that itself."""
+    if isinstance(error, Failure):
+        return str(error)
+    return (
+        f"The worker could not be started: {str(error).rstrip('.')}. The journal says more. `hailo-whisper models verify` tells whether "
+        "the model is sound; if memory is short, a smaller model or a higher resource_limits.memory_max helps."
+    )
+
+
 def _checked(answer: Message) -> dict[str, Any]:
     if "failed" in answer.data:
-        raise EngineFailed(f"The engine failed: {answer.data['failed']}")
+        raise EngineFailed(f"The engine failed: {answer.data['failed']}.")
     return answer.data

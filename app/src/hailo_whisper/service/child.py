@@ -16,6 +16,7 @@ import struct
 import subprocess
 import sys
 import time
+import traceback
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -204,6 +205,8 @@ def serve(handle: Callable[[Message], tuple[dict[str, Any], Sequence[int]]]) -> 
         try:
             answer, fds = handle(message)
         except Exception as error:
+            # Where it happened is for the journal alone; the other side gets what happened.
+            traceback.print_exc()
             answer = {"failed": f"{type(error).__name__}: {error}"}
         finally:
             for fd in message.fds:

@@ -139,11 +139,15 @@ def test_the_child_keeps_no_descriptors(child: Child) -> None:
     assert child.call({"do": "descriptors"}, deadline=ENOUGH).data == before
 
 
-def test_a_handler_that_raises_answers_and_lives_on(child: Child) -> None:
+def test_a_handler_that_raises_answers_and_lives_on(capfd: pytest.CaptureFixture[str], child: Child) -> None:
     fd = memory("sound")
     assert child.call({"do": "raise"}, [fd], deadline=ENOUGH).data == {"failed": "RuntimeError: no luck today"}
     os.close(fd)
     assert child.call({"do": "echo", "text": "still here"}, deadline=ENOUGH).data == {"echo": "still here"}
+    # The journal is told where it happened.
+    said = capfd.readouterr().err
+    assert "Traceback" in said
+    assert "RuntimeError: no luck today" in said
 
 
 def test_ctrl_c_does_not_end_the_child_before_its_parent(child: Child) -> None:

@@ -107,7 +107,7 @@ def _is_mute(address: str) -> bool:
     """Whether not even a refusal comes. Any other fault is the downloader's to tell, which knows tokens and certificates."""
     request = urllib.request.Request(address, method="HEAD")  # noqa: S310 (the scheme was checked)
     try:
-        urllib.request.urlopen(request, timeout=CONNECT_SECONDS).close()  # noqa: S310
+        urllib.request.urlopen(request, timeout=CONNECT_SECONDS).close()  # noqa: S310 (likewise)
     except urllib.error.URLError as error:
         return isinstance(error.reason, TimeoutError)
     except TimeoutError:
