@@ -81,6 +81,7 @@ class Model(_Section):
         "int8", description="Number format that the engine computes in."
     )
     threads: int = Field(0, ge=0, le=1024, description="Threads for one transcription. 0: one for each core.")
+    batch: int = Field(0, ge=0, le=64, description="Most windows that are transcribed at once. 0: what suits the engine.")
 
 
 class Transcription(_Section):
@@ -92,25 +93,67 @@ class Transcription(_Section):
         description='Language that is spoken, as an ISO 639-1 code (in quotes: "no" is Norwegian). null: detect it.',
     )
     beam: int = Field(5, ge=1, le=32, description="Beams of the search. 1 is the fastest, 5 the most accurate.")
-    vad: bool = Field(
+
+
+class Vad(_Section):
+    """How speech is told from silence (voice activity detection by Silero)."""
+
+    enabled: bool = Field(
         True, description="Detect speech first, and transcribe nothing but speech: silence gives no invented words."
+    )
+    threshold: float = Field(0.5, gt=0, lt=1, description="Probability above which 32 ms of sound count as speech.")
+    min_speech_ms: int = Field(0, ge=0, le=10000, description="Speech that is shorter than this is taken for noise, in ms.")
+    min_silence_ms: int = Field(160, ge=32, le=10000, description="A pause that is shorter than this parts nothing, in ms.")
+    speech_pad_ms: int = Field(400, ge=0, le=5000, description="Sound that is kept before and after speech, in ms.")
+
+
+class Windows(_Section):
+    """How the speech of a recording is cut into windows, which are what the engine is given."""
+
+    longest_seconds: float = Field(
+        30.0, ge=2, le=30, description="Longest window, in seconds; an engine may allow less. It is cut at a pause."
+    )
+    longest_pause_seconds: float = Field(
+        2.0, ge=0, le=30, description="A longer pause than this, in seconds, always ends a window."
+    )
+    margin_seconds: float = Field(
+        5.0,
+        ge=0,
+        le=30,
+        description="Silence that the encoder is given after the speech, in seconds. Whisper was trained with 30 s of sound at a time; "
+        "less is faster, too little makes it repeat itself. 30: always its full 30 s.",
+    )
+    least_seconds: float = Field(
+        10.0, ge=1, le=30, description="Least that the encoder is given, in seconds, silence counted in."
     )
 
 
 class Limits(_Section):
-    """What one request may cost."""
+    """What a request may cost, and how many there may be."""
 
     upload_mib: int = Field(25, ge=1, le=4096, description="Largest upload, in MiB.")
     duration_seconds: int = Field(14400, ge=1, le=86400, description="Longest recording, in seconds.")
+    requests: int = Field(64, ge=1, le=10000, description="Most requests at a time; more are answered with 429 and Retry-After.")
+    queued_seconds: int = Field(
+        14400,
+        ge=1,
+        le=604800,
+        description="Most sound that waits or is transcribed at a time, in seconds; more is answered with 429 and Retry-After. "
+        "A recording that finds nothing waiting is always taken.",
+    )
     deadline_seconds: float = Field(
+        60.0, gt=0, le=86400, description="Seconds that a request may take at least, waiting counted in, before it is given up."
+    )
+    deadline_factor: float = Field(
+        4.0, gt=0, le=1000, description="Seconds that a request or a batch may take besides, for each second of its sound."
+    )
+    batch_seconds: float = Field(
         30.0,
         gt=0,
         le=86400,
-        description="Seconds that one transcription may take at least, before the worker is taken for hung and replaced.",
+        description="Seconds that one batch of windows may take at least, before the worker is taken for hung and replaced.",
     )
-    deadline_factor: float = Field(
-        4.0, gt=0, le=1000, description="Seconds that one transcription may take besides, for each second of the recording."
-    )
+    stall_seconds: float = Field(20.0, gt=0, le=3600, description="Seconds without a byte after which an upload is given up.")
     load_seconds: float = Field(
         180.0,
         gt=0,
@@ -141,6 +184,15 @@ class ResourceLimits(_Section):
     )
 
 
+class Log(_Section):
+    """What the journal is told."""
+
+    format: Literal["auto", "text", "json"] = Field(
+        "auto", description="Form of the lines. auto: JSON in the journal, text on a terminal."
+    )
+    transcripts: bool = Field(False, description="Write what was said into the log. Off, no text and no sound is ever logged.")
+
+
 class Settings(_Section):
     """Every setting of hailo-whisper."""
 
@@ -148,8 +200,11 @@ class Settings(_Section):
     server: Server = Field(default_factory=Server, description=Server.__doc__)
     model: Model = Field(default_factory=Model, description=Model.__doc__)
     transcription: Transcription = Field(default_factory=Transcription, description=Transcription.__doc__)
+    vad: Vad = Field(default_factory=Vad, description=Vad.__doc__)
+    windows: Windows = Field(default_factory=Windows, description=Windows.__doc__)
     limits: Limits = Field(default_factory=Limits, description=Limits.__doc__)
     storage: Storage = Field(default_factory=Storage, description=Storage.__doc__)
+    log: Log = Field(default_factory=Log, description=Log.__doc__)
     resource_limits: ResourceLimits = Field(default_factory=ResourceLimits, description=ResourceLimits.__doc__)
 
 

@@ -213,14 +213,14 @@ def test_the_settings_reach_the_engine(tmp_path: Path, model_folder: Path) -> No
     (model_folder / "script").write_text("settings")
     sections: dict[str, dict[str, Any]] = {
         "model": {"compute_type": "float32", "threads": 2},
-        "transcription": {"beam": 2, "vad": False, "language": "de"},
+        "transcription": {"beam": 2, "language": "de"},
         "limits": {"upload_mib": 1, "duration_seconds": 5},
     }
     with server_process(tmp_path, model_folder, more=sections) as server:
         until(server.ready)
         assert (model_folder / "settings").read_text() == "float32 2"
         said = server.transcribe(media.silence(1), prompt="options", response_format="verbose_json").json()
-        assert (said["text"], said["language"]) == ("2 False 0.0", "german")
+        assert (said["text"], said["language"]) == ("2 0.0", "german")
         assert server.transcribe().json()["error"]["code"] == "audio_too_long"
         assert server.transcribe(b"\0" * (1024 * 1024 + 1)).status_code == 413
 

@@ -26,8 +26,8 @@ class ScriptedEngine:
 
     @property
     def capabilities(self) -> Capabilities:
-        seconds = 2.0 if "short-windows" in self._script else None
-        return Capabilities(window_seconds=seconds, languages=LANGUAGES, detects_language=True)
+        seconds = 2.0 if "short-windows" in self._script else 30.0
+        return Capabilities(window_seconds=seconds, batch=4, languages=LANGUAGES, detects_language=True)
 
     def load(self, config: ModelConfig) -> None:
         self._folder = config.path
@@ -50,7 +50,7 @@ class ScriptedEngine:
         if word == "say":
             return [_result(samples, argument, options) for samples in batch]
         if word == "options":
-            return [_result(samples, f"{options.beam} {options.vad} {options.temperature}", options) for samples in batch]
+            return [_result(samples, f"{options.beam} {options.temperature}", options) for samples in batch]
         if not word and "mishear" in self._script:
             return [_result(samples, "something else entirely", options) for samples in batch]
         if word == "each":

@@ -87,7 +87,7 @@ async def serving(
     def prepare() -> Path:
         return model if isinstance(model, Path) else model()
 
-    clip_to_hear = warm_up(settings.transcription.beam, settings.transcription.vad)
+    clip_to_hear = warm_up(settings.transcription.beam)
     launch = Launch(engine, prepare, settings.model.compute_type, settings.model.threads, clip_to_hear)
     supervisor = Supervisor(launch, patience)
     decoder = Decoder(settings.limits.duration_seconds, 60)

@@ -62,7 +62,7 @@ class TestBadInput:
             ("model: {compute_type: int7}", "model.compute_type is 'int7'", "'int8'"),
             ("model: {keep_alive: -2}", "model.keep_alive is -2", "greater than or equal to -1"),
             ("transcription: {beam: 0}", "transcription.beam is 0", "greater than or equal to 1"),
-            ("transcription: {vad: 'yes'}", "transcription.vad is 'yes'", "valid boolean"),
+            ("vad: {enabled: 'yes'}", "vad.enabled is 'yes'", "valid boolean"),
             ("transcription: {language: English}", "transcription.language is 'English'", "match pattern"),
             ("limits: {upload_mib: 0}", "limits.upload_mib is 0", "greater than or equal to 1"),
             ("limits: {deadline_seconds: .inf}", "limits.deadline_seconds is inf", "finite number"),
@@ -229,7 +229,7 @@ class TestEnvironment:
         [
             ("HAILO_WHISPER_MODEL_NAME", "tiny.en", "model", "name", "tiny.en"),
             ("HAILO_WHISPER_MODEL_KEEP_ALIVE", "-1", "model", "keep_alive", -1),
-            ("HAILO_WHISPER_TRANSCRIPTION_VAD", "false", "transcription", "vad", False),
+            ("HAILO_WHISPER_VAD_ENABLED", "false", "vad", "enabled", False),
             ("HAILO_WHISPER_TRANSCRIPTION_LANGUAGE", "null", "transcription", "language", None),
             ("HAILO_WHISPER_TRANSCRIPTION_LANGUAGE", "", "transcription", "language", None),
             ("HAILO_WHISPER_TRANSCRIPTION_LANGUAGE", '"no"', "transcription", "language", "no"),

@@ -9,7 +9,7 @@ from ..formats import FORMATS
 from ..settings import Settings
 from ..speech import transcript
 from ..speech.languages import LANGUAGES
-from ..speech.windows import cut
+from ..speech.windows import Rules, Span, cut
 from . import models
 from .errors import ApiError
 from .upload import MIB, receive
@@ -66,8 +66,8 @@ async def transcriptions(request: Request) -> Response:
     upload = await receive(request, settings.limits.upload_mib * MIB)
     fields = parse(upload.fields, settings, state.supervisor.capabilities)
     with await state.decoder.decode(upload.file) as waveform:
-        limit = state.supervisor.capabilities.window_seconds if state.supervisor.capabilities else None
-        windows = cut(waveform.length, limit)
+        limit = state.supervisor.capabilities.window_seconds if state.supervisor.capabilities else 30.0
+        windows = cut([Span(0, waveform.length)], waveform.length, Rules(limit, 0, 0))
         results = await state.supervisor.transcribe(waveform, windows, fields.options)
         joined = transcript.join(windows, results, waveform.duration, fields.options.language)
     render, content_type = FORMATS[fields.response_format]
@@ -107,7 +107,6 @@ def parse(fields: dict[str, list[str]], settings: Settings, capabilities: Capabi
         Options(
             language=_language(_one(fields, "language"), settings, capabilities),
             beam=settings.transcription.beam,
-            vad=settings.transcription.vad,
             prompt=_one(fields, "prompt") or None,
             temperature=_temperature(_one(fields, "temperature")),
         ),

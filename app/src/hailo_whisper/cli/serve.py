@@ -57,7 +57,7 @@ def run(args: argparse.Namespace) -> int:
         prepare=prepare,
         compute_type=settings.model.compute_type,
         threads=settings.model.threads,
-        warm_up=warm_up(settings.transcription.beam, settings.transcription.vad),
+        warm_up=warm_up(settings.transcription.beam),
     )
     patience = Patience(limits.load_seconds, limits.deadline_seconds, limits.deadline_factor, settings.model.keep_alive)
     supervisor = Supervisor(launch, patience)

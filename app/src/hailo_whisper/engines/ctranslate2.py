@@ -21,7 +21,8 @@ class CTranslate2Engine:
     def capabilities(self) -> Capabilities:
         """What the loaded model can do."""
         return Capabilities(
-            window_seconds=None,
+            window_seconds=30.0,
+            batch=8,
             languages=list(self._model.supported_languages),
             detects_language=bool(self._model.model.is_multilingual),
         )
@@ -53,7 +54,6 @@ class CTranslate2Engine:
             beam_size=options.beam,
             temperature=LADDER if options.temperature == 0 else (options.temperature,),
             initial_prompt=options.prompt,
-            vad_filter=options.vad,
         )
         return WindowResult(
             [

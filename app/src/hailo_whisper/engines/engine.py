@@ -12,8 +12,10 @@ from ..speech.waveform import Samples
 class Capabilities:
     """What an engine with its loaded model can do. What it cannot is refused or declared null, never imitated."""
 
-    window_seconds: float | None
-    """The longest window that it takes, in seconds; None: any length."""
+    window_seconds: float
+    """The longest window that it takes, in seconds."""
+    batch: int
+    """How many windows it takes at once, at most, for the memory that it found."""
     languages: list[str]
     """ISO 639-1 codes that the model knows."""
     detects_language: bool
@@ -27,6 +29,12 @@ class ModelConfig:
     compute_type: str
     threads: int
     """0: one for each core that this process may use."""
+    batch: int = 0
+    """Most windows at once; 0: what suits the engine."""
+    margin_seconds: float = 5.0
+    """Silence that the encoder is given after the speech."""
+    least_seconds: float = 10.0
+    """Least that the encoder is given, silence counted in."""
 
 
 @dataclass(frozen=True)
@@ -36,7 +44,6 @@ class Options:
     language: str | None
     """ISO 639-1 code; None: detect it."""
     beam: int
-    vad: bool
     prompt: str | None = None
     temperature: float = 0.0
     """0: Whisper's ladder, which decodes again at 0.2, 0.4, ... when a result looks wrong."""

@@ -16,7 +16,7 @@ from ..failure import Failure
 from ..service.child import Child, ChildDied, ChildTimeout, Message
 from ..speech.transcript import Segment, WindowResult
 from ..speech.waveform import Waveform
-from ..speech.windows import Window, cut
+from ..speech.windows import Window
 from .engine import Capabilities, Options
 
 log = logging.getLogger(__name__)
@@ -222,7 +222,7 @@ class Supervisor:
         answer = _checked(await child.ask(order, deadline=self._patience.load))
         self.capabilities = Capabilities(**answer["capabilities"])
         warm_up = self._launch.warm_up
-        windows = cut(warm_up.waveform.length, self.capabilities.window_seconds)
+        windows = [Window(0, warm_up.waveform.length)]
         left = max(self._patience.load - (time.monotonic() - began), 1.0)
         results = await self._transcribe(warm_up.waveform, windows, warm_up.options, left)
         warm_up.check("".join(segment.text for result in results for segment in result.segments))

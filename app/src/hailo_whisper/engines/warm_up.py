@@ -29,11 +29,11 @@ def clip() -> bytes:
     return (resources.files("hailo_whisper") / "data" / "clip.wav").read_bytes()
 
 
-def warm_up(beam: int, vad: bool) -> WarmUp:
+def warm_up(beam: int) -> WarmUp:
     """The warm-up, with the same options as a request has by default, so that the same code is proven."""
     with (resources.files("hailo_whisper") / "data" / "clip.wav").open("rb") as stream, wave.open(stream) as file:
         samples = np.frombuffer(file.readframes(file.getnframes()), "<i2").astype(np.float32) / np.float32(32768)
-    return WarmUp(Waveform.of(samples), Options(language="en", beam=beam, vad=vad), _check)
+    return WarmUp(Waveform.of(samples), Options(language="en", beam=beam), _check)
 
 
 def _check(heard: str) -> None:

@@ -47,10 +47,10 @@ def engine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> CTranslate2Engine
 
 
 def test_capabilities_are_those_of_the_model(engine: CTranslate2Engine) -> None:
-    assert engine.capabilities == Capabilities(window_seconds=None, languages=["en"], detects_language=False)
+    assert engine.capabilities == Capabilities(window_seconds=30.0, batch=8, languages=["en"], detects_language=False)
     engine._model.model.is_multilingual = True
     engine._model.supported_languages = ["en", "de"]
-    assert engine.capabilities == Capabilities(window_seconds=None, languages=["en", "de"], detects_language=True)
+    assert engine.capabilities == Capabilities(window_seconds=30.0, batch=8, languages=["en", "de"], detects_language=True)
 
 
 def test_the_model_is_loaded_from_the_folder_and_from_nowhere_else(engine: CTranslate2Engine, tmp_path: Path) -> None:
@@ -74,7 +74,7 @@ def test_a_name_is_no_folder_and_is_not_fetched(tmp_path: Path, monkeypatch: pyt
 
 def test_the_options_reach_the_model(engine: CTranslate2Engine) -> None:
     samples = np.zeros(16000, np.float32)
-    results = engine.transcribe([samples, samples[:8000]], Options(language=None, beam=3, vad=False, prompt="Austen"))
+    results = engine.transcribe([samples, samples[:8000]], Options(language=None, beam=3, prompt="Austen"))
     assert [result.segments[0].end for result in results] == [1.0, 0.5]
     assert results[0].language == "de"
     assert engine._model.asked == {
@@ -83,9 +83,8 @@ def test_the_options_reach_the_model(engine: CTranslate2Engine) -> None:
         "beam_size": 3,
         "temperature": LADDER,
         "initial_prompt": "Austen",
-        "vad_filter": False,
     }
-    engine.transcribe([samples], Options(language="en", beam=5, vad=True, temperature=0.4))
+    engine.transcribe([samples], Options(language="en", beam=5, temperature=0.4))
     assert engine._model.asked["temperature"] == (0.4,)
 
 

@@ -10,7 +10,7 @@ from hailo_whisper.engines.worker import Worker
 from hailo_whisper.service.child import Message
 from hailo_whisper.speech.waveform import RATE, Waveform
 
-OPTIONS = {"language": "en", "beam": 5, "vad": True, "prompt": None, "temperature": 0.0, "task": "transcribe"}
+OPTIONS = {"language": "en", "beam": 5, "prompt": None, "temperature": 0.0, "task": "transcribe"}
 
 
 @pytest.fixture
@@ -26,7 +26,7 @@ def _load(worker: Worker, folder: Path) -> dict[str, Any]:
 def test_load_answers_with_what_the_engine_can_do(worker: Worker, model_folder: Path) -> None:
     (model_folder / "script").write_text("settings")
     assert _load(worker, model_folder) == {
-        "capabilities": {"window_seconds": None, "languages": ["en", "de", "ar"], "detects_language": True}
+        "capabilities": {"window_seconds": 30.0, "batch": 4, "languages": ["en", "de", "ar"], "detects_language": True}
     }
     assert (model_folder / "settings").read_text() == "int8 3"
 
@@ -47,7 +47,7 @@ def test_transcribe_cuts_the_shared_memory_into_windows(worker: Worker, model_fo
 
 
 def test_the_options_on_the_wire_are_those_of_the_engine() -> None:
-    assert Options(**OPTIONS) == Options(language="en", beam=5, vad=True)  # type: ignore[arg-type]
+    assert Options(**OPTIONS) == Options(language="en", beam=5)  # type: ignore[arg-type]
 
 
 def test_ping_needs_no_model(worker: Worker) -> None:
