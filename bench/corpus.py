@@ -8,6 +8,7 @@ CC-BY-SA-3.0, the LibriVox readings are in the public domain.
 import gzip
 import hashlib
 import io
+import itertools
 import json
 import os
 import re
@@ -28,7 +29,7 @@ from numpy.typing import NDArray
 CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "hailo-whisper" / "bench"
 RATE = 16000
 # Of a short clip: seconds, words and how many. A prompt of one word says nothing about accuracy.
-SHORT_SECONDS, SHORT_WORDS, SHORT_CLIPS = (2.0, 10.0), 5, 40
+SHORT_SECONDS, SHORT_WORDS, SHORT_CLIPS = (2.5, 10.0), 5, 40
 LONG_SECONDS, LONG_WORDS, LONG_LENGTH, LONG_GAP = (1.0, 10.0), 4, 620.0, 0.6
 
 # Package, version, sha256 of the .deb.
@@ -119,13 +120,12 @@ def _write(folder: Path, destination: Path, rules: str) -> None:
     """Write the sound below `folder`, and a manifest that names it where it will lie in the end."""
     short, long = {}, {}
     for language in LANGUAGES:
-        sources = list(_asterisk(language))
+        prompts = list(_asterisk(language))
         librivox = list(_librivox()) if language == "en" else []
-        chosen = _shuffled([item for item in sources if _fits(item, SHORT_SECONDS, SHORT_WORDS)])
-        short[language] = _shuffled([*librivox, *chosen[: SHORT_CLIPS - len(librivox)]])
-        long[language] = _joined(
-            language, _shuffled([*librivox, *(item for item in sources if _fits(item, LONG_SECONDS, LONG_WORDS))])
-        )
+        chosen = _shuffled([item for item in prompts if _fits(item, SHORT_SECONDS, SHORT_WORDS)], "choice")
+        short[language] = _shuffled([*librivox, *chosen[: SHORT_CLIPS - len(librivox)]], "order")
+        chosen = _shuffled([item for item in prompts if _fits(item, LONG_SECONDS, LONG_WORDS)], "choice")
+        long[language] = _joined(language, _shuffled(_until_long([*librivox, *chosen]), "order"))
 
     def entry(item: _Source, place: str, language: str) -> dict[str, Any]:
         _write_wav(folder / place, item.pcm)
@@ -146,23 +146,21 @@ def _fits(item: _Source, seconds: tuple[float, float], words: int) -> bool:
     return seconds[0] <= item.seconds <= seconds[1] and item.words >= words
 
 
-def _shuffled(items: Sequence[_Source]) -> list[_Source]:
+def _shuffled(items: Sequence[_Source], salt: str) -> list[_Source]:
     """The same order on every machine and in every version of Python."""
-    return sorted(items, key=lambda item: hashlib.sha256(item.name.encode()).digest())
+    return sorted(items, key=lambda item: hashlib.sha256(f"{salt} {item.name}".encode()).digest())
+
+
+def _until_long(items: Sequence[_Source]) -> list[_Source]:
+    """As many as make a long file, from the first on."""
+    ends = itertools.accumulate(item.seconds + LONG_GAP for item in items)
+    return [item for item, end in zip(items, ends, strict=True) if end - item.seconds - LONG_GAP < LONG_LENGTH]
 
 
 def _joined(language: str, items: Sequence[_Source]) -> _Source:
     gap = np.zeros(int(LONG_GAP * RATE), np.int16)
-    parts: list[Pcm] = []
-    texts: list[str] = []
-    length = 0
-    for item in items:
-        parts += [item.pcm, gap]
-        texts.append(item.text)
-        length += len(item.pcm) + len(gap)
-        if length >= LONG_LENGTH * RATE:
-            break
-    return _Source(f"long-{language}", " ".join(texts), np.concatenate(parts))
+    parts = [part for item in items for part in (item.pcm, gap)]
+    return _Source(f"long-{language}", " ".join(item.text for item in items), np.concatenate(parts))
 
 
 def _asterisk(language: str) -> Iterator[_Source]:
