@@ -20,7 +20,7 @@ LOCK = Path(__file__).parents[2] / "requirements" / "server.lock"
 ALLOWED = {
     "failure": set[str](),
     "settings": {"failure"},
-    "service": {"settings"},
+    "service": {"settings", "__version__"},
     "speech": {"failure", "service.child"},
     "formats": {"speech.transcript", "speech.languages"},
     "engines": {"failure", "service.child", "speech"},
@@ -37,6 +37,7 @@ OWNERS = {
     "ctranslate2": set[str](),
     "huggingface_hub": {"models.sources"},
     "yaml": {"settings", "models"},
+    "prometheus_client": {"service.metrics"},
 }
 
 
