@@ -82,6 +82,13 @@ class Model(_Section):
     )
     threads: int = Field(0, ge=0, le=1024, description="Threads for one transcription. 0: one for each core.")
     batch: int = Field(0, ge=0, le=64, description="Most windows that are transcribed at once. 0: what suits the engine.")
+    batch_target_seconds: float = Field(
+        0.5,
+        gt=0,
+        le=60,
+        description="Seconds that a batch of windows should take at most: so long does a short command wait behind a long recording. "
+        "More serves long recordings faster.",
+    )
 
 
 class Transcription(_Section):
