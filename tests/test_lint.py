@@ -17,12 +17,14 @@ def shell_scripts(project: Path) -> list[str]:
     ]
 
 
+UNTYPED = ["--disable-error-code=import-untyped"]
 LINTERS = {
     "ruff-check": ["ruff", "check", "."],
     "ruff-format": ["ruff", "format", "--check", "."],
     "mypy-app": ["mypy", "--config-file", "pyproject.toml"],
     "mypy-house": ["mypy", "--strict", "--config-file=", "--scripts-are-modules", "script/wheels", "tests"],
-    "mypy-molecule": ["mypy", "--strict", "--config-file=", "--disable-error-code=import-untyped", "."],
+    "mypy-bench": ["env", "MYPYPATH=app/src", "mypy", "--strict", "--config-file=", "--follow-imports=silent", *UNTYPED, "bench"],
+    "mypy-molecule": ["mypy", "--strict", "--config-file=", *UNTYPED, "."],
     "yamllint": ["yamllint", "--strict", "."],
     "ansible-lint": ["ansible-lint", "--offline"],
     "shellcheck": ["shellcheck", "--external-sources", "--source-path=."],
