@@ -19,6 +19,7 @@ from polling import eventually, until
 from hailo_whisper.api import app as api
 from hailo_whisper.engines.supervisor import Launch, Patience, Supervisor
 from hailo_whisper.engines.warm_up import clip, warm_up
+from hailo_whisper.service.metrics import Metrics
 from hailo_whisper.settings import parse
 from hailo_whisper.speech.decoder import Decoder
 
@@ -91,7 +92,7 @@ async def serving(
     launch = Launch(engine, prepare, settings.model.compute_type, settings.model.threads, clip_to_hear)
     supervisor = Supervisor(launch, patience)
     decoder = Decoder(settings.limits.duration_seconds, 60)
-    app = api.create(settings, supervisor, decoder, lambda: 1234567890)
+    app = api.create(settings, supervisor, decoder, lambda: 1234567890, Metrics())
     transport = httpx.ASGITransport(app, raise_app_exceptions=False)
     with clip_to_hear.waveform:
         async with (

@@ -18,6 +18,7 @@ from ..engines.warm_up import warm_up
 from ..failure import Failure
 from ..models.store import Store
 from ..service import log, notify
+from ..service.metrics import Metrics
 from ..settings import Settings
 from ..speech.decoder import Decoder
 
@@ -36,8 +37,9 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
 
 def run(args: argparse.Namespace) -> int:
     """Serve until SIGTERM or SIGINT, then let the requests in flight finish."""
-    log.configure()
     settings = configuration.load(args.config)
+    log.configure(settings.log.format, transcripts=settings.log.transcripts)
+    metrics = Metrics()
     listener = notify.inherited_socket() or _listen(settings)
     store = Store(Path(settings.storage.models))
 
@@ -61,7 +63,8 @@ def run(args: argparse.Namespace) -> int:
     )
     patience = Patience(limits.load_seconds, limits.deadline_seconds, limits.deadline_factor, settings.model.keep_alive)
     supervisor = Supervisor(launch, patience)
-    application = api.create(settings, supervisor, Decoder(limits.duration_seconds, limits.deadline_seconds), created)
+    metrics.watch_worker(lambda: supervisor.pid)
+    application = api.create(settings, supervisor, Decoder(limits.duration_seconds, limits.deadline_seconds), created, metrics)
     asyncio.run(_serve(application, listener, settings))
     return 0
 
@@ -80,7 +83,9 @@ class _Server(uvicorn.Server):
 
 
 async def _serve(application: FastAPI, listener: socket.socket, settings: Settings) -> None:
-    config = uvicorn.Config(application, log_config=None, timeout_graceful_shutdown=DRAIN_SECONDS, server_header=False)
+    config = uvicorn.Config(
+        application, log_config=None, access_log=False, timeout_graceful_shutdown=DRAIN_SECONDS, server_header=False
+    )
     server = _Server(config, application)
     watcher = asyncio.create_task(_tell_systemd(application.state.supervisor, settings))
     try:

@@ -9,6 +9,7 @@ import asyncio
 import contextlib
 import ctypes
 import json
+import logging
 import os
 import signal
 import socket
@@ -16,11 +17,12 @@ import struct
 import subprocess
 import sys
 import time
-import traceback
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any
+
+from . import log
 
 HEADER = struct.Struct(">I")
 MAX_FDS = 4
@@ -195,6 +197,7 @@ def serve(handle: Callable[[Message], tuple[dict[str, Any], Sequence[int]]]) -> 
     ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
     # Ctrl-C in a terminal reaches the whole process group, and the parent wants to drain first.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    log.configure_child()
     channel = Channel(socket.socket(fileno=int(sys.argv[1])))
     while True:
         try:
@@ -206,7 +209,7 @@ def serve(handle: Callable[[Message], tuple[dict[str, Any], Sequence[int]]]) -> 
             answer, fds = handle(message)
         except Exception as error:
             # Where it happened is for the journal alone; the other side gets what happened.
-            traceback.print_exc()
+            logging.getLogger(__name__).exception("the child could not do what it was asked")
             answer = {"failed": f"{type(error).__name__}: {error}"}
         finally:
             for fd in message.fds:

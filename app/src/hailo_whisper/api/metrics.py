@@ -1,0 +1,15 @@
+"""`GET /metrics`: what Prometheus reads."""
+
+from fastapi import APIRouter, Request, Response
+
+from ..service.metrics import Metrics
+
+router = APIRouter(tags=["metrics"])
+
+
+@router.get("/metrics", response_class=Response)
+async def metrics(request: Request) -> Response:
+    """Everything that was counted, as text of Prometheus, or of OpenMetrics for whoever accepts that."""
+    known: Metrics = request.app.state.metrics
+    body, content_type = known.exposition(request.headers.get("accept", ""))
+    return Response(body, headers={"content-type": content_type})
