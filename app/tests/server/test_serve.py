@@ -215,6 +215,7 @@ def test_the_settings_reach_the_engine(tmp_path: Path, model_folder: Path) -> No
         "model": {"compute_type": "float32", "threads": 2},
         "transcription": {"beam": 2, "language": "de"},
         "limits": {"upload_mib": 1, "duration_seconds": 5},
+        "vad": {"enabled": False},
     }
     with server_process(tmp_path, model_folder, more=sections) as server:
         until(server.ready)

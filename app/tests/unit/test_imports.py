@@ -33,6 +33,7 @@ OWNERS = {
     "starlette": {"api"},
     "uvicorn": {"cli.serve"},
     "av": {"speech.decode"},
+    "onnxruntime": {"speech.detection"},
     "faster_whisper": {"engines.ctranslate2"},
     "ctranslate2": set[str](),
     "huggingface_hub": {"models.sources"},

@@ -1,15 +1,19 @@
 """`POST /v1/audio/transcriptions`: the fields of a request, and the way of its data from station to station."""
 
+import os
 from dataclasses import dataclass
 
 from fastapi import APIRouter, Request, Response
 
 from ..engines.engine import Capabilities, Options
 from ..formats import FORMATS
+from ..service import log
 from ..settings import Settings
 from ..speech import transcript
+from ..speech.detection import Detection
 from ..speech.languages import LANGUAGES
-from ..speech.windows import Rules, Span, cut
+from ..speech.waveform import memory
+from ..speech.windows import Rules, cut
 from . import models
 from .errors import ApiError
 from .upload import MIB, receive
@@ -65,13 +69,31 @@ async def transcriptions(request: Request) -> Response:
     settings: Settings = state.settings
     upload = await receive(request, settings.limits.upload_mib * MIB)
     fields = parse(upload.fields, settings, state.supervisor.capabilities)
-    with await state.decoder.decode(upload.file) as waveform:
-        limit = state.supervisor.capabilities.window_seconds if state.supervisor.capabilities else 30.0
-        windows = cut([Span(0, waveform.length)], waveform.length, Rules(limit, 0, 0))
-        results = await state.supervisor.transcribe(waveform, windows, fields.options)
+    capabilities: Capabilities | None = state.supervisor.capabilities
+    detection, rules = _ways(settings, capabilities)
+    media = memory("media", upload.file)
+    try:
+        recording = await state.decoder.decode(media, detection, rules.longest - 2 * rules.pad)
+    finally:
+        os.close(media)
+    with recording, recording.waveform as waveform:
+        windows = cut(recording.speech, waveform.length, rules)
+        results = await state.supervisor.transcribe(waveform, windows, fields.options) if windows else []
         joined = transcript.join(windows, results, waveform.duration, fields.options.language)
+    log.note(audio_seconds=joined.duration)
+    log.note_transcript(joined.text)
     render, content_type = FORMATS[fields.response_format]
     return Response(render(joined), headers={"content-type": content_type})
+
+
+def _ways(settings: Settings, capabilities: Capabilities | None) -> tuple[Detection | None, Rules]:
+    """How speech is found, and how it is cut into windows."""
+    vad = settings.vad
+    detection = Detection(vad.threshold, vad.min_speech_ms / 1000, vad.min_silence_ms / 1000) if vad.enabled else None
+    longest = min(settings.windows.longest_seconds, capabilities.window_seconds if capabilities else 30.0)
+    # Where all counts as speech there is no silence to keep around it.
+    pad = min(vad.speech_pad_ms / 1000, longest / 4) if vad.enabled else 0.0
+    return detection, Rules(longest, settings.windows.longest_pause_seconds, pad)
 
 
 def parse(fields: dict[str, list[str]], settings: Settings, capabilities: Capabilities | None) -> Fields:

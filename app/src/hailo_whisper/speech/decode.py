@@ -15,7 +15,9 @@ import av.error
 import numpy as np
 
 from ..service import child
+from . import detection
 from .waveform import RATE, Waveform
+from .windows import Span
 
 FORMATS = ("flac", "m4a", "mp3", "mp4", "mpeg", "mpga", "oga", "ogg", "wav", "webm")
 # libav's names of the demuxers that read them, by content: the name of the file is never looked at.
@@ -97,13 +99,31 @@ def _append(waveform: Waveform, frames: Sequence[Any], max_seconds: float) -> No
         )
 
 
+def speech(waveform: Waveform, wanted: detection.Detection | None, longest: float) -> list[Span]:
+    """The speech in a waveform, no span longer than `longest` seconds. Without a detection all of it counts as speech."""
+    whole = [Span(0, waveform.length)]
+    if wanted is None and waveform.duration <= longest:
+        return whole
+    found = detection.stream(waveform.blocks())
+    if wanted is None:
+        return detection.split(whole, found, longest)
+    return detection.spans(found, waveform.length, wanted, longest)
+
+
 def _handle(message: child.Message) -> tuple[dict[str, Any], list[int]]:
+    data = message.data
     try:
-        waveform = decode(message.fds[0], float(message.data["max_seconds"]))
+        waveform = decode(message.fds[0], float(data["max_seconds"]))
     except Refused as refusal:
         return {"refused": str(refusal), "code": refusal.code}, []
-    fcntl.fcntl(waveform.fd, fcntl.F_ADD_SEALS, fcntl.F_SEAL_SHRINK)
-    return {"length": waveform.length}, [waveform.fd]
+    try:
+        fcntl.fcntl(waveform.fd, fcntl.F_ADD_SEALS, fcntl.F_SEAL_SHRINK)
+        wanted = detection.Detection(**data["detection"]) if data["detection"] else None
+        found = speech(waveform, wanted, data["longest"])
+    except BaseException:
+        waveform.close()
+        raise
+    return {"length": waveform.length, "speech": [(span.start, span.end) for span in found]}, [waveform.fd]
 
 
 if __name__ == "__main__":

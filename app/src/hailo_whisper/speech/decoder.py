@@ -1,14 +1,21 @@
-"""The server's handle on the decoder's process: media in, waveform out, and a fresh process when that one died."""
+"""The server's handle on the decoders' processes: media in, waveform and speech out, and a fresh process when one died."""
 
 import asyncio
 import logging
-import os
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any, Self
 
 from ..failure import Failure
 from ..service.child import Child, ChildDied, ChildTimeout, Message
-from .waveform import Waveform, memory
+from .detection import Detection
+from .waveform import Waveform
+from .windows import Span
 
 log = logging.getLogger(__name__)
+
+IDLE_SECONDS = 30.0
+"""Without a recording, after which a process is ended and its memory given back."""
 
 
 class MediaRefused(Failure):
@@ -19,54 +26,101 @@ class MediaRefused(Failure):
         self.code = code
 
 
-class Decoder:
-    """Decodes one recording at a time, `deadline` seconds and `max_seconds` of sound at most."""
+@dataclass(frozen=True)
+class Recording:
+    """What was decoded; a context manager that closes the waveform."""
 
-    def __init__(self, max_seconds: float, deadline: float) -> None:
+    waveform: Waveform
+    speech: list[Span]
+    """In order and without overlap; see speech.detection."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.waveform.close()
+
+
+class Decoder:
+    """Decodes up to `size` recordings at a time, each within `deadline` seconds and of `max_seconds` of sound at most."""
+
+    def __init__(self, max_seconds: float, deadline: float, size: int = 2) -> None:
         self._max_seconds = max_seconds
         self._deadline = deadline
-        self._child: Child | None = None
-        self._lock = asyncio.Lock()
+        self._places = asyncio.Semaphore(size)
+        self._idle: list[Child] = []
+        self._busy: set[Child] = set()
+        self._endings: dict[Child, asyncio.TimerHandle] = {}
 
     @property
-    def pid(self) -> int | None:
-        """Process id of the decoder, when there is one."""
-        return self._child.pid if self._child else None
+    def pids(self) -> list[int]:
+        """Process ids of the decoders that there are."""
+        return [child.pid for child in [*self._busy, *self._idle]]
 
-    async def decode(self, media: bytes) -> Waveform:
-        """Decode media of any supported format. Raises MediaRefused with a sentence for whoever sent it."""
-        fd = memory("media", media)
-        try:
-            async with self._lock:
-                answer = await self._ask(fd)
-        finally:
-            os.close(fd)
+    async def decode(self, media: int, detection: Detection | None, longest: float) -> Recording:
+        """Decode media of any supported format, and find its speech, in spans of `longest` seconds at most.
+
+        `media` is a descriptor, which stays the caller's. Without a detection all of the recording counts as speech. Raises
+        MediaRefused with a sentence for whoever sent it. A caller that is cancelled ends the process that worked for it.
+        """
+        order = {
+            "max_seconds": self._max_seconds,
+            "detection": asdict(detection) if detection else None,
+            "longest": longest,
+        }
+        async with self._places:
+            answer = await self._ask(order, media)
         if "refused" in answer.data:
             raise MediaRefused(answer.data["refused"], answer.data["code"])
         if "failed" in answer.data:
             log.warning("decoding failed: %s", answer.data["failed"])
             raise MediaRefused("Audio file might be corrupted or unsupported. Check that it plays, and send it again.")
-        return Waveform.received(answer.fds[0], answer.data["length"])
+        waveform = Waveform.received(answer.fds[0], answer.data["length"])
+        return Recording(waveform, [Span(start, end) for start, end in answer.data["speech"]])
 
-    async def _ask(self, fd: int) -> Message:
-        if self._child is None or not self._child.alive:
-            self.close()
-            self._child = Child("hailo_whisper.speech.decode")
+    async def _ask(self, order: Mapping[str, Any], media: int) -> Message:
+        child = self._take()
+        self._busy.add(child)
         try:
-            return await self._child.ask({"max_seconds": self._max_seconds}, [fd], deadline=self._deadline)
+            answer = await child.ask(order, [media], deadline=self._deadline)
         except ChildDied as error:
             log.warning("the decoder died over an upload: %s", error)
-            self.close()
             raise MediaRefused(
                 "Audio file might be corrupted or unsupported: it crashed the decoder. Convert it, and send it again."
             ) from None
         except ChildTimeout:
             log.warning("the decoder did not finish within %.0f s and was killed", self._deadline)
-            self.close()
             raise MediaRefused("The audio takes too long to decode. Send it in another format, or in parts.") from None
+        else:
+            self._busy.remove(child)
+            self._rest(child)
+            return answer
+        finally:
+            if child in self._busy:
+                self._busy.remove(child)
+                child.close()
+
+    def _take(self) -> Child:
+        while self._idle:
+            child = self._idle.pop()
+            self._endings.pop(child).cancel()
+            if child.alive:
+                return child
+            child.close()
+        return Child("hailo_whisper.speech.decode")
+
+    def _rest(self, child: Child) -> None:
+        self._idle.append(child)
+        self._endings[child] = asyncio.get_running_loop().call_later(IDLE_SECONDS, self._end, child)
+
+    def _end(self, child: Child) -> None:
+        self._idle.remove(child)
+        self._endings.pop(child).cancel()
+        child.close()
 
     def close(self) -> None:
-        """End the process."""
-        if self._child:
-            self._child.close()
-            self._child = None
+        """End the processes."""
+        for child in [*self._idle]:
+            self._end(child)
+        for child in self._busy:
+            child.kill()

@@ -3,6 +3,7 @@
 import fcntl
 import mmap
 import os
+from collections.abc import Iterator
 from typing import Self
 
 import numpy as np
@@ -10,6 +11,9 @@ from numpy.typing import NDArray
 
 RATE = 16000
 """Samples a second, as every Whisper model takes them."""
+
+# 65.5 s; a multiple of a page of memory, whatever its size.
+BLOCK = 1 << 20
 
 Samples = NDArray[np.float32]
 
@@ -62,6 +66,12 @@ class Waveform:
         if not self.length:
             return np.zeros(0, np.float32)
         return np.frombuffer(mmap.mmap(self.fd, self.length * 4, prot=mmap.PROT_READ), np.float32)
+
+    def blocks(self) -> Iterator[Samples]:
+        """The samples in arrays of up to BLOCK, each mapped while it is looked at: of hours only little is held at a time."""
+        for start in range(0, self.length, BLOCK):
+            size = min(BLOCK, self.length - start)
+            yield np.frombuffer(mmap.mmap(self.fd, size * 4, prot=mmap.PROT_READ, offset=start * 4), np.float32)
 
     def close(self) -> None:
         """Close this process's descriptor."""

@@ -12,30 +12,48 @@ import pytest
 import pytest_asyncio
 from polling import eventually
 
-from hailo_whisper.speech.decoder import Decoder, MediaRefused
+from hailo_whisper.speech.decoder import Decoder, MediaRefused, Recording
+from hailo_whisper.speech.detection import Detection
+from hailo_whisper.speech.waveform import memory
+
+DETECTION = Detection(threshold=0.5, min_speech=0, min_silence=0.16)
+LONGEST = 29.2
+
+
+def _pid(decoder: Decoder) -> int:
+    (pid,) = decoder.pids
+    return pid
 
 
 @pytest_asyncio.fixture
 async def decoder() -> AsyncIterator[Decoder]:
-    decoder = Decoder(max_seconds=10, deadline=20)
+    decoder = Decoder(max_seconds=10, deadline=20, size=1)
     yield decoder
     decoder.close()
 
 
+async def _decode(decoder: Decoder, content: bytes, detection: Detection | None = DETECTION) -> Recording:
+    fd = memory("media", content)
+    try:
+        return await decoder.decode(fd, detection, LONGEST)
+    finally:
+        os.close(fd)
+
+
 async def _decoded(decoder: Decoder, content: bytes) -> float:
-    with await decoder.decode(content) as waveform:
-        return waveform.duration
+    with await _decode(decoder, content) as recording:
+        return recording.waveform.duration
 
 
 async def test_one_process_serves_many(decoder: Decoder, clip_wav: bytes) -> None:
-    assert decoder.pid is None, "nobody is waiting before there is something to do"
+    assert not decoder.pids, "nobody is waiting before there is something to do"
     assert await _decoded(decoder, clip_wav) == pytest.approx(5.3)
-    pid = decoder.pid
+    pid = _pid(decoder)
     with pytest.raises(MediaRefused):
-        await decoder.decode(b"text")
+        await _decode(decoder, b"text")
     durations = await asyncio.gather(*(_decoded(decoder, clip_wav) for _ in range(3)))
     assert durations == pytest.approx([5.3] * 3)
-    assert decoder.pid == pid
+    assert _pid(decoder) == pid
 
 
 @pytest.mark.parametrize(
@@ -50,30 +68,28 @@ async def test_one_process_serves_many(decoder: Decoder, clip_wav: bytes) -> Non
 )
 async def test_refusals_cross_the_process(decoder: Decoder, content: bytes, sentence: str, code: str | None) -> None:
     with pytest.raises(MediaRefused, match=sentence) as caught:
-        await decoder.decode(content)
+        await _decode(decoder, content)
     assert caught.value.code == code
 
 
 async def test_a_decoder_that_died_while_idle_is_replaced(decoder: Decoder, clip_wav: bytes) -> None:
     await _decoded(decoder, clip_wav)
-    pid = decoder.pid
-    assert pid
+    pid = _pid(decoder)
     os.kill(pid, signal.SIGKILL)
     await eventually(lambda: os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT | os.WNOHANG))
     assert await _decoded(decoder, clip_wav) == pytest.approx(5.3)
-    assert decoder.pid != pid
+    assert _pid(decoder) != pid
 
 
 async def test_a_file_that_crashes_it_costs_one_request(
     decoder: Decoder, clip_wav: bytes, caplog: pytest.LogCaptureFixture
 ) -> None:
     await _decoded(decoder, clip_wav)
-    assert decoder.pid
     # Stopped first, so that the request is under way when the crash comes.
-    os.kill(decoder.pid, signal.SIGSTOP)
-    asking = asyncio.create_task(decoder.decode(clip_wav))
+    os.kill(_pid(decoder), signal.SIGSTOP)
+    asking = asyncio.create_task(_decode(decoder, clip_wav))
     await asyncio.sleep(0.1)
-    os.kill(decoder.pid, signal.SIGKILL)
+    os.kill(_pid(decoder), signal.SIGKILL)
     with pytest.raises(MediaRefused, match=r"it crashed the decoder\. Convert it, and send it again"):
         await asking
     assert "died over an upload" in caplog.text
@@ -81,14 +97,13 @@ async def test_a_file_that_crashes_it_costs_one_request(
 
 
 async def test_a_file_that_never_ends_is_stopped(clip_wav: bytes) -> None:
-    decoder = Decoder(max_seconds=10, deadline=20)
+    decoder = Decoder(max_seconds=10, deadline=20, size=1)
     await _decoded(decoder, clip_wav)
-    pid = decoder.pid
-    assert pid
+    pid = _pid(decoder)
     decoder._deadline = 0.2
     os.kill(pid, signal.SIGSTOP)
     with pytest.raises(MediaRefused, match="takes too long to decode"):
-        await decoder.decode(clip_wav)
+        await _decode(decoder, clip_wav)
     await eventually(lambda: not Path(f"/proc/{pid}").exists())
     decoder._deadline = 20
     assert await _decoded(decoder, clip_wav) == pytest.approx(5.3)
@@ -97,9 +112,8 @@ async def test_a_file_that_never_ends_is_stopped(clip_wav: bytes) -> None:
 
 async def test_its_memory_is_limited(decoder: Decoder, clip_wav: bytes) -> None:
     await _decoded(decoder, clip_wav)
-    assert decoder.pid
-    assert resource.prlimit(decoder.pid, resource.RLIMIT_AS) == (3 * 1024**3, 3 * 1024**3)
-    assert resource.prlimit(decoder.pid, resource.RLIMIT_CORE) == (0, 0)
+    assert resource.prlimit(_pid(decoder), resource.RLIMIT_AS) == (3 * 1024**3, 3 * 1024**3)
+    assert resource.prlimit(_pid(decoder), resource.RLIMIT_CORE) == (0, 0)
 
 
 async def test_nothing_leaks(
