@@ -1,30 +1,39 @@
-"""The decoder's process (its handle is speech.decoder): bytes of any supported format in, a waveform out.
+"""The decoder's process (its handle is speech.decoder): bytes of any supported format in, a waveform and its speech out.
 
-It reads what strangers send, so it is a child (service.child) with limits on its memory, and only the demuxers of the
+It reads what strangers send, so it is a child (service.child) in a sandbox (service.sandbox), and only the demuxers of the
 formats that are promised: a playlist or a concat script, which would make libav open other files, is not among them.
 """
 
 import fcntl
 import os
-import resource
-from collections.abc import Sequence
+import struct
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
+
+# One thread is enough, and the sandbox must come before there are more.
+os.environ["OPENBLAS_NUM_THREADS"] = "1"
 
 import av
 import av.error
 import numpy as np
 
-from ..service import child
+from ..service import child, sandbox
 from . import detection
-from .waveform import RATE, Waveform
+from .waveform import RATE, Samples, Waveform, memory
 from .windows import Span
 
 FORMATS = ("flac", "m4a", "mp3", "mp4", "mpeg", "mpga", "oga", "ogg", "wav", "webm")
 # libav's names of the demuxers that read them, by content: the name of the file is never looked at.
 DEMUXERS = "aac,flac,matroska,mov,mp3,mpeg,ogg,wav"
 MIN_SECONDS = 0.1
-# Address space, of which libav and NumPy map some 600 MB before they read a byte. Waveforms are written, not mapped.
-MEMORY = 3 * 1024**3
+# Address space, of which the libraries map some 300 MB before they read a byte. Waveforms are written, not mapped whole.
+MEMORY = 2 * 1024**3
+# The channel, standard input, output and error, the media, the waveform, and a few to spare.
+DESCRIPTORS = 32
+# CPU time that each minute of sound may take, decoded or searched for speech. A slow machine takes about 1 s for it.
+CPU_SECONDS = 10.0
+
+Decode = Callable[[int, float, Callable[[], None]], Waveform]
 
 
 class Refused(Exception):
@@ -35,10 +44,11 @@ class Refused(Exception):
         self.code = code
 
 
-def decode(fd: int, max_seconds: float) -> Waveform:
+def decode(fd: int, max_seconds: float, progress: Callable[[], None] = lambda: None) -> Waveform:
     """Decode the first audio stream of the media in `fd` (a descriptor of bytes) to a waveform, stereo mixed down.
 
-    What was damaged or cut off is left out, and the rest is kept, as players do. Raises Refused with a sentence.
+    What was damaged or cut off is left out, and the rest is kept, as players do; what is no number becomes silence.
+    `progress` is called after each minute of sound. Raises Refused with a sentence.
     """
     if not os.fstat(fd).st_size:
         raise Refused("The audio file is empty. Send the recording's bytes in the field `file`.")
@@ -46,7 +56,7 @@ def decode(fd: int, max_seconds: float) -> Waveform:
     waveform = Waveform.of(np.zeros(0, np.float32))
     try:
         with open(fd, "rb", closefd=False) as stream:
-            _decode(stream, waveform, max_seconds)
+            _decode(stream, waveform, max_seconds, progress)
         if waveform.duration < MIN_SECONDS:
             raise Refused(f"Audio file is too short. Minimum audio length is {MIN_SECONDS} seconds.", "audio_too_short")
     except BaseException:
@@ -55,9 +65,12 @@ def decode(fd: int, max_seconds: float) -> Waveform:
     return waveform
 
 
-def _decode(stream: Any, waveform: Waveform, max_seconds: float) -> None:
+def _decode(stream: Any, waveform: Waveform, max_seconds: float, progress: Callable[[], None]) -> None:
+    options = {"format_whitelist": DEMUXERS}
+    if _says_too_little(stream.fileno()):
+        options["ignore_length"] = "1"
     try:
-        container = av.open(stream, mode="r", options={"format_whitelist": DEMUXERS})
+        container = av.open(stream, mode="r", options=options)
     except (av.error.FFmpegError, ValueError):
         raise Refused(f"Invalid file format. Supported formats: {list(FORMATS)}") from None
     with container:
@@ -66,67 +79,143 @@ def _decode(stream: Any, waveform: Waveform, max_seconds: float) -> None:
         # In 16 bits libav mixes stereo down to the mean; in floats to more than that, and beyond -1..1.
         resampler = av.AudioResampler(format="s16", layout="mono", rate=RATE)
         packets = container.demux(container.streams.audio[0])
+        minutes = 0
         while True:
             try:
                 packet = next(packets, None)
                 if packet is None:
                     break
-                frames = [out for frame in packet.decode() for out in resampler.resample(_untimed(frame))]
+                for frame in packet.decode():
+                    _append(waveform, resampler.resample(_clean(frame)), max_seconds)
             except av.error.EOFError:
                 break
             except (av.error.FFmpegError, ValueError):
                 continue
-            _append(waveform, frames, max_seconds)
+            if waveform.duration // 60 > minutes:
+                minutes = int(waveform.duration // 60)
+                progress()
         _append(waveform, resampler.resample(None), max_seconds)
     if not waveform.length:
         raise Refused("Audio file might be corrupted or unsupported. Check that it plays, and send it again.")
 
 
-def _untimed(frame: Any) -> Any:
+def _says_too_little(fd: int) -> bool:
+    """Whether a WAV file holds sound behind the end that its header tells of, as recorders leave it that were cut off.
+
+    What follows the sound in a sound file is other chunks, each a name of four letters and a size that the file has room for.
+    """
+    size = os.fstat(fd).st_size
+    if os.pread(fd, 4, 0) != b"RIFF" or os.pread(fd, 4, 8) != b"WAVE":
+        return False
+    at, sound = 12, False
+    # As many chunks as any real file has; a file of millions of empty ones is not worth the time.
+    for _ in range(64):
+        header = os.pread(fd, 8, at)
+        if not sound and len(header) < 8:
+            return False
+        if len(header) < 8 and at >= size - 1:
+            return False
+        name, length = header[:4], int.from_bytes(header[4:8], "little")
+        if sound and (len(header) < 8 or not name.isascii() or not name.decode().isprintable() or at + 8 + length > size):
+            return True
+        if name == b"data":
+            if length in (0, 0xFFFFFFFF):
+                # As streams have it: libav itself reads to the end.
+                return False
+            sound = True
+        # Chunks begin at even places.
+        at += 8 + length + length % 2
+    return False
+
+
+def _clean(frame: Any) -> Any:
+    """The frame as the resampler can take it."""
     # Broken or jumping timestamps make the resampler refuse or pad; the samples themselves are what counts.
     frame.pts = None
+    kind = {"flt": np.float32, "dbl": np.float64}.get(frame.format.name.removesuffix("p"))
+    for plane in frame.planes if kind else ():
+        samples = np.frombuffer(plane, kind)
+        # What is no number makes the maximum none either. As an integer it would be a click of full strength.
+        if not np.abs(samples).max(initial=0) <= 1:
+            np.nan_to_num(samples, copy=False, nan=0.0, posinf=0.0, neginf=0.0)
+            np.clip(samples, -1, 1, out=samples)
     return frame
 
 
 def _append(waveform: Waveform, frames: Sequence[Any], max_seconds: float) -> None:
     for frame in frames:
+        if waveform.length + frame.samples > max_seconds * RATE:
+            raise Refused(
+                f"The audio is longer than {max_seconds:.0f} seconds, the longest that this server takes. "
+                "Send it in parts, or raise limits.duration_seconds.",
+                "audio_too_long",
+            )
         waveform.append(frame.to_ndarray().reshape(-1).astype(np.float32) / np.float32(32768))
-    if waveform.duration > max_seconds:
-        raise Refused(
-            f"The audio is longer than {max_seconds:.0f} seconds, the longest that this server takes. "
-            "Send it in parts, or raise limits.duration_seconds.",
-            "audio_too_long",
-        )
 
 
-def speech(waveform: Waveform, wanted: detection.Detection | None, longest: float) -> list[Span]:
+def speech(
+    waveform: Waveform, wanted: detection.Detection | None, longest: float, progress: Callable[[], None] = lambda: None
+) -> list[Span]:
     """The speech in a waveform, no span longer than `longest` seconds. Without a detection all of it counts as speech."""
     whole = [Span(0, waveform.length)]
     if wanted is None and waveform.duration <= longest:
         return whole
-    found = detection.stream(waveform.blocks())
+    found = detection.stream(_telling(waveform.blocks(), progress))
     if wanted is None:
         return detection.split(whole, found, longest)
     return detection.spans(found, waveform.length, wanted, longest)
 
 
-def _handle(message: child.Message) -> tuple[dict[str, Any], list[int]]:
+def _telling(blocks: Iterator[Samples], progress: Callable[[], None]) -> Iterator[Samples]:
+    for block in blocks:
+        progress()
+        yield block
+
+
+def _answer(message: child.Message, decoding: Decode) -> tuple[dict[str, Any], list[int]]:
     data = message.data
+
+    def progress() -> None:
+        sandbox.limit_cpu(CPU_SECONDS)
+
+    progress()
     try:
-        waveform = decode(message.fds[0], float(data["max_seconds"]))
+        waveform = decoding(message.fds[0], float(data["max_seconds"]), progress)
     except Refused as refusal:
         return {"refused": str(refusal), "code": refusal.code}, []
     try:
         fcntl.fcntl(waveform.fd, fcntl.F_ADD_SEALS, fcntl.F_SEAL_SHRINK)
         wanted = detection.Detection(**data["detection"]) if data["detection"] else None
-        found = speech(waveform, wanted, data["longest"])
+        found = speech(waveform, wanted, data["longest"], progress)
     except BaseException:
         waveform.close()
         raise
     return {"length": waveform.length, "speech": [(span.start, span.end) for span in found]}, [waveform.fd]
 
 
+def run(decoding: Decode = decode) -> None:
+    """Be the decoder's process. `decoding` is another function in tests only."""
+    sandbox.limit(MEMORY, DESCRIPTORS)
+    # What is loaded when it is first used must be loaded now: later there are no files to load it from.
+    fd = memory("silence", _SILENCE)
+    with decode(fd, 1.0) as waveform:
+        detection.stream(waveform.blocks())
+    os.close(fd)
+    shut_in = sandbox.enter()
+
+    def handle(message: child.Message) -> tuple[dict[str, Any], list[int]]:
+        said, fds = _answer(message, decoding)
+        return {**said, "shut_in": shut_in}, fds
+
+    child.serve(handle)
+
+
+# A WAV file of 0.2 s without a sound.
+_SILENCE = (
+    b"RIFF"
+    + struct.pack("<I4s4sIHHIIHH4sI", 6436, b"WAVE", b"fmt ", 16, 1, 1, RATE, 2 * RATE, 2, 16, b"data", 6400)
+    + bytes(6400)
+)
+
 if __name__ == "__main__":
-    resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    child.serve(_handle)
+    run()

@@ -17,6 +17,8 @@ log = logging.getLogger(__name__)
 IDLE_SECONDS = 30.0
 """Without a recording, after which a process is ended and its memory given back."""
 
+TOO_LONG = "The audio takes too long to decode. Send it in another format, or in parts."
+
 
 class MediaRefused(Failure):
     """The media cannot be transcribed; the message is for whoever sent it. `code` is that of the OpenAI contract, or None."""
@@ -44,12 +46,14 @@ class Recording:
 class Decoder:
     """Decodes up to `size` recordings at a time, each within `deadline` seconds and of `max_seconds` of sound at most."""
 
-    def __init__(self, max_seconds: float, deadline: float, size: int = 2) -> None:
+    def __init__(self, max_seconds: float, deadline: float, size: int = 2, module: str = "hailo_whisper.speech.decode") -> None:
         self._max_seconds = max_seconds
         self._deadline = deadline
+        self._module = module
         self._places = asyncio.Semaphore(size)
         self._idle: list[Child] = []
         self._busy: set[Child] = set()
+        self._told = False
         self._endings: dict[Child, asyncio.TimerHandle] = {}
 
     @property
@@ -70,6 +74,9 @@ class Decoder:
         }
         async with self._places:
             answer = await self._ask(order, media)
+        if not answer.data.get("shut_in", True) and not self._told:
+            self._told = True
+            log.warning("this machine has no seccomp filter for the decoder: only its memory, CPU time and output are limited")
         if "refused" in answer.data:
             raise MediaRefused(answer.data["refused"], answer.data["code"])
         if "failed" in answer.data:
@@ -85,12 +92,14 @@ class Decoder:
             answer = await child.ask(order, [media], deadline=self._deadline)
         except ChildDied as error:
             log.warning("the decoder died over an upload: %s", error)
+            if "SIGXCPU" in str(error):
+                raise MediaRefused(TOO_LONG) from None
             raise MediaRefused(
                 "Audio file might be corrupted or unsupported: it crashed the decoder. Convert it, and send it again."
             ) from None
         except ChildTimeout:
             log.warning("the decoder did not finish within %.0f s and was killed", self._deadline)
-            raise MediaRefused("The audio takes too long to decode. Send it in another format, or in parts.") from None
+            raise MediaRefused(TOO_LONG) from None
         else:
             self._busy.remove(child)
             self._rest(child)
@@ -107,7 +116,7 @@ class Decoder:
             if child.alive:
                 return child
             child.close()
-        return Child("hailo_whisper.speech.decode")
+        return Child(self._module)
 
     def _rest(self, child: Child) -> None:
         self._idle.append(child)

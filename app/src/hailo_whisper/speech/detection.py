@@ -4,6 +4,7 @@ The network runs in the decoder's process, which loads it; the server imports th
 """
 
 import importlib.util
+import os
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cache
@@ -81,6 +82,8 @@ def _batches(blocks: Iterable[Samples]) -> Iterator[NDArray[np.float32]]:
 @cache
 def network() -> Any:
     """The network's session in onnxruntime, loaded once."""
+    # Since 1.29 it would tell its makers of every session that it opens, over the network, from a thread of its own.
+    os.environ["ORT_DISABLE_TELEMETRY"] = "1"
     import onnxruntime
 
     options = onnxruntime.SessionOptions()

@@ -32,6 +32,8 @@ class WindowResult:
     segments: list[Segment]
     language: str
     """ISO 639-1 code: the one that was asked for, or the one that was detected."""
+    fallbacks: int = 0
+    """Decodings that looked wrong and were done again."""
 
 
 @dataclass(frozen=True)

@@ -112,7 +112,7 @@ async def test_a_file_that_never_ends_is_stopped(clip_wav: bytes) -> None:
 
 async def test_its_memory_is_limited(decoder: Decoder, clip_wav: bytes) -> None:
     await _decoded(decoder, clip_wav)
-    assert resource.prlimit(_pid(decoder), resource.RLIMIT_AS) == (3 * 1024**3, 3 * 1024**3)
+    assert resource.prlimit(_pid(decoder), resource.RLIMIT_AS) == (2 * 1024**3, 2 * 1024**3)
     assert resource.prlimit(_pid(decoder), resource.RLIMIT_CORE) == (0, 0)
 
 
