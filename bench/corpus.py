@@ -102,18 +102,25 @@ def prepare() -> Corpus:
             _write(made, folder, rules)
             shutil.rmtree(folder, ignore_errors=True)
             made.rename(folder)
-    return _read(manifest)
+    return load(folder)
 
 
-def _read(manifest: Path) -> Corpus:
+def load(folder: Path) -> Corpus:
+    """The corpus that a manifest.json in `folder` tells of. Raises CorpusMissing."""
+
     def clip(entry: dict[str, Any]) -> Clip:
         return Clip(**entry | {"path": Path(entry["path"])})
 
-    data = json.loads(manifest.read_text(encoding="utf-8"))
-    return Corpus(
-        {language: [clip(entry) for entry in entries] for language, entries in data["short"].items()},
-        {language: clip(entry) for language, entry in data["long"].items()},
-    )
+    try:
+        data = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
+        return Corpus(
+            {language: [clip(entry) for entry in entries] for language, entries in data["short"].items()},
+            {language: clip(entry) for language, entry in data["long"].items()},
+        )
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise CorpusMissing(
+            f"{folder} holds no corpus: {error}. `python -m bench.corpus` makes one, and prints its folder."
+        ) from None
 
 
 def _write(folder: Path, destination: Path, rules: str) -> None:

@@ -23,7 +23,7 @@ class Process:
     """A program with its output in a log file. Starts when it is made; must be made in the main thread."""
 
     def __init__(self, argv: Sequence[str], log: Path, *, environ: Mapping[str, str] | None = None, talks: bool = False) -> None:
-        """Start it; with `talks`, its standard input and output are pipes of this process."""
+        """Start it; with `talks`, its standard input and output are pipes of this process. `environ`: all of it; None: the bench's own."""
         self.log = log
         # In a session of its own it does not get the Ctrl-C that is meant for the bench; and it is killed when the bench is.
         argv = ["setpriv", "--pdeathsig", "KILL", "--", *argv]
@@ -34,7 +34,7 @@ class Process:
                 stdin=pipe or subprocess.DEVNULL,
                 stdout=pipe or stream,
                 stderr=stream,
-                env=os.environ | dict(environ or {}),
+                env=environ,
                 start_new_session=True,
             )
 

@@ -15,18 +15,19 @@ def transcribe(host: str, port: int, path: Path, language: str, timeout: float) 
     """Send a WAV file of 16 bit, wait for its text. Raises OSError (TimeoutError is one) or ValueError for a strange reply."""
     with (
         socket.create_connection((host, port), timeout) as connection,
-        connection.makefile("rwb") as stream,
+        connection.makefile("rb") as reader,
+        connection.makefile("wb") as writer,
         wave.open(str(path)) as file,
     ):
         form = {"rate": file.getframerate(), "width": file.getsampwidth(), "channels": file.getnchannels()}
-        send(stream, "transcribe", {"language": language})
-        send(stream, "audio-start", form)
+        send(writer, "transcribe", {"language": language})
+        send(writer, "audio-start", form)
         while frames := file.readframes(CHUNK):
-            send(stream, "audio-chunk", form, frames)
-        send(stream, "audio-stop", {})
-        stream.flush()
+            send(writer, "audio-chunk", form, frames)
+        send(writer, "audio-stop", {})
+        writer.flush()
         while True:
-            kind, data = receive(stream)
+            kind, data = receive(reader)
             if kind == "transcript":
                 return str(data["text"])
 
