@@ -7,7 +7,7 @@ import pytest
 from polling import until
 from serving import ServerProcess, server_process
 
-from hailo_whisper.engines import supervisor
+from hailo_whisper.engines import breaker, supervisor
 
 
 @pytest.fixture(scope="package")
@@ -37,7 +37,8 @@ def server(shared_server: ServerProcess, clip_words: str) -> Iterator[ServerProc
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     """Ping, unload and try again at once instead of within seconds."""
     monkeypatch.setattr(supervisor, "PING_SECONDS", 0.3)
-    monkeypatch.setattr(supervisor, "LONGEST_BACKOFF", 0.1)
+    monkeypatch.setattr(supervisor, "LOOK_SECONDS", 0.1)
+    monkeypatch.setattr(breaker, "FIRST_PAUSE", 0.1)
 
 
 @pytest.fixture

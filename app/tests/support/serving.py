@@ -17,8 +17,10 @@ from fastapi import FastAPI
 from polling import eventually, until
 
 from hailo_whisper.api import app as api
-from hailo_whisper.engines.supervisor import Launch, Patience, Supervisor
+from hailo_whisper.engines.launch import Launch, Patience
+from hailo_whisper.engines.supervisor import Supervisor
 from hailo_whisper.engines.warm_up import clip, warm_up
+from hailo_whisper.scheduling.scheduler import Scheduler
 from hailo_whisper.service.metrics import Metrics
 from hailo_whisper.settings import parse
 from hailo_whisper.speech.decoder import Decoder
@@ -26,7 +28,7 @@ from hailo_whisper.speech.decoder import Decoder
 ENGINE = "scripted_engine:ScriptedEngine"
 PATH = "/v1/audio/transcriptions"
 # For what is not to fail by being slow.
-AMPLE = Patience(load=60, deadline=60, factor=0, keep_alive=-1, start=60)
+AMPLE = Patience(load=60, batch=60, factor=0, keep_alive=-1, start=60)
 
 
 def fields(**more: str) -> dict[str, str]:
@@ -41,6 +43,7 @@ class Served:
     app: FastAPI
     client: httpx.AsyncClient
     supervisor: Supervisor
+    scheduler: Scheduler
     decoder: Decoder
 
     async def transcribe(self, prompt: str = "", **more: str) -> httpx.Response:
@@ -90,16 +93,19 @@ async def serving(
 
     clip_to_hear = warm_up(settings.transcription.beam)
     launch = Launch(engine, prepare, settings.model.compute_type, settings.model.threads, clip_to_hear)
-    supervisor = Supervisor(launch, patience)
+    metrics = Metrics()
+    supervisor = Supervisor(launch, patience, metrics)
+    scheduler = Scheduler(supervisor, settings, metrics)
+    scheduler.start_seconds = patience.start
     decoder = Decoder(settings.limits.duration_seconds, 60)
-    app = api.create(settings, supervisor, decoder, lambda: 1234567890, Metrics())
+    app = api.create(settings, supervisor, scheduler, decoder, created=lambda: 1234567890, counts=metrics)
     transport = httpx.ASGITransport(app, raise_app_exceptions=False)
     with clip_to_hear.waveform:
         async with (
             app.router.lifespan_context(app),
             httpx.AsyncClient(transport=transport, base_url="http://test", timeout=120) as client,
         ):
-            yield Served(app, client, supervisor, decoder)
+            yield Served(app, client, supervisor, scheduler, decoder)
 
 
 @dataclass

@@ -23,15 +23,17 @@ ALLOWED = {
     "service": {"settings", "__version__"},
     "speech": {"failure", "service.child"},
     "formats": {"speech.transcript", "speech.languages"},
-    "engines": {"failure", "service.child", "speech"},
+    "engines": {"failure", "service.child", "service.metrics", "speech"},
+    "scheduling": {"failure", "settings", "service.metrics", "speech", "engines"},
     "models": {"failure"},
-    "api": {"failure", "settings", "speech", "formats", "engines", "service.log", "service.metrics", "__version__"},
+    "recordings": {"failure", "settings", "speech", "formats", "engines", "scheduling", "__version__"},
+    "api": {"failure", "settings", "speech", "formats", "engines", "scheduling", "service.log", "service.metrics", "__version__"},
 }
 # Who may import what is heavy, or is the business of one part only.
 OWNERS = {
     "fastapi": {"api", "cli.serve"},
     "starlette": {"api"},
-    "uvicorn": {"cli.serve"},
+    "uvicorn": {"cli.serve", "api.connection"},
     "av": {"speech.decode"},
     "onnxruntime": {"speech.detection"},
     "faster_whisper": {"engines.ctranslate2"},
@@ -39,6 +41,7 @@ OWNERS = {
     "huggingface_hub": {"models.sources"},
     "yaml": {"settings", "models"},
     "prometheus_client": {"service.metrics"},
+    "httpx2": {"recordings.remote"},
 }
 
 

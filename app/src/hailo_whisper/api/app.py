@@ -8,6 +8,7 @@ from fastapi import FastAPI
 
 from .. import __version__
 from ..engines.supervisor import Supervisor
+from ..scheduling.scheduler import Scheduler
 from ..service.metrics import Metrics
 from ..settings import Settings
 from ..speech.decoder import Decoder
@@ -15,24 +16,33 @@ from . import errors, health, metrics, models, transcriptions
 from .access import Access
 
 
-def create(settings: Settings, supervisor: Supervisor, decoder: Decoder, created: Callable[[], int], counts: Metrics) -> FastAPI:
+def create(
+    settings: Settings,
+    supervisor: Supervisor,
+    scheduler: Scheduler,
+    decoder: Decoder,
+    *,
+    created: Callable[[], int],
+    counts: Metrics,
+) -> FastAPI:
     """Make the application. `created` gives when the model's files were put in place, in seconds since 1970."""
 
     @contextlib.asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
-        task = asyncio.create_task(supervisor.run())
+        tasks = [asyncio.create_task(supervisor.run()), asyncio.create_task(scheduler.run())]
         try:
             yield
         finally:
-            task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await task
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
             decoder.close()
 
     # The documentation pages load their scripts from elsewhere, which a private service does not.
     app = FastAPI(title="hailo-whisper", version=__version__, lifespan=lifespan, docs_url=None, redoc_url=None)
     app.state.settings = settings
     app.state.supervisor = supervisor
+    app.state.scheduler = scheduler
     app.state.decoder = decoder
     app.state.created = created
     app.state.metrics = counts

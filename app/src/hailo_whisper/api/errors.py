@@ -10,7 +10,8 @@ from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 
-from ..engines.supervisor import DeadlineExceeded, EngineFailed, Unavailable
+from ..engines.failures import DeadlineExceeded, EngineFailed, Unavailable
+from ..scheduling.admission import Overloaded
 from ..speech.decoder import MediaRefused
 
 log = logging.getLogger(__name__)
@@ -38,7 +39,8 @@ class ApiError(Exception):
 
 def response(error: ApiError) -> JSONResponse:
     """The error as the SDKs read it; `type` follows from the status."""
-    kind = "server_error" if error.status >= 500 else "invalid_request_error"
+    # "requests" is what the original says when there were too many of them.
+    kind = "server_error" if error.status >= 500 else "requests" if error.status == 429 else "invalid_request_error"
     body = {"message": error.message, "type": kind, "param": error.param, "code": error.code}
     return JSONResponse({"error": body}, error.status, error.headers)
 
@@ -50,6 +52,8 @@ def translate(error: Exception) -> ApiError:
             return error
         case MediaRefused():
             return ApiError(400, str(error), param="file", code=error.code)
+        case Overloaded():
+            return ApiError(429, str(error), code="rate_limit_exceeded", headers={"Retry-After": str(error.retry_after)})
         case Unavailable():
             return ApiError(503, str(error), code="not_ready", headers={"Retry-After": str(error.retry_after)})
         case DeadlineExceeded():
@@ -78,5 +82,14 @@ def install(app: FastAPI) -> None:
     async def render(_: Request, error: Exception) -> Any:
         return response(translate(error))
 
-    for kind in (ApiError, MediaRefused, Unavailable, EngineFailed, RequestValidationError, ClientDisconnect, HTTPException):
+    for kind in (
+        ApiError,
+        MediaRefused,
+        Overloaded,
+        Unavailable,
+        EngineFailed,
+        RequestValidationError,
+        ClientDisconnect,
+        HTTPException,
+    ):
         app.add_exception_handler(kind, render)

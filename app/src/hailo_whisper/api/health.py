@@ -27,5 +27,7 @@ async def ready(request: Request) -> JSONResponse:
         "reason": "The server is shutting down." if draining else supervisor.reason,
         "model": request.app.state.settings.model.name,
         "worker_restarts": supervisor.restarts,
+        "failed_starts": supervisor.failed_starts,
+        "next_start_seconds": None if supervisor.next_start is None else round(supervisor.next_start),
     }
     return JSONResponse(body, 200 if good else 503, {} if good else {"Retry-After": "5"})

@@ -1,12 +1,15 @@
-"""The multipart body of a request, kept in memory and bounded while it arrives: nothing of it touches a disk."""
+"""The multipart body of a request. The recording goes into memory of its own as it arrives, bounded, and nothing touches a disk."""
 
+import asyncio
+import os
 from collections.abc import AsyncGenerator
-from dataclasses import dataclass
+from typing import Self
 
 from fastapi import Request
-from starlette.datastructures import UploadFile
+from starlette.datastructures import Headers
 from starlette.formparsers import MultiPartException, MultiPartParser
 
+from ..speech.waveform import memory
 from .errors import ApiError
 
 MIB = 1024 * 1024
@@ -14,50 +17,124 @@ MIB = 1024 * 1024
 OVERHEAD = MIB
 # A body over the limit is read on a little, because a client that is still sending does not see an answer.
 GRACE = 64 * MIB
+# Bytes that show that an upload goes on: a byte now and then would hold a place for ever.
+PROGRESS = 4096
 
 
-@dataclass(frozen=True)
 class Upload:
-    """The file's bytes, and every value of every other field in the order they came."""
+    """A recording as it was sent; a context manager that gives its memory back.
 
-    file: bytes
-    fields: dict[str, list[str]]
+    `file` is a descriptor of anonymous memory, `fields` every value of every other field in the order they came.
+    """
+
+    def __init__(self, file: int, fields: dict[str, list[str]]) -> None:
+        self.file = file
+        self.fields = fields
+
+    def close(self) -> None:
+        """Close the descriptor."""
+        if self.file >= 0:
+            os.close(self.file)
+            self.file = -1
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
 
 
 class _Parser(MultiPartParser):
-    spool_max_size = 0  # SpooledTemporaryFile: never roll over to a file
+    """Writes the first file of the name `file` to `self.file` as it comes, and counts all of it; other files are dropped."""
+
+    spool_max_size = 0  # SpooledTemporaryFile: never roll over to a file.
+
+    def __init__(self, headers: Headers, stream: AsyncGenerator[bytes, None], limit: int) -> None:
+        super().__init__(headers, stream, max_files=8, max_fields=64)
+        self.file = -1
+        self.size = 0
+        self._limit = limit
+        self._taking = False
+
+    def on_headers_finished(self) -> None:
+        """Begin a part."""
+        super().on_headers_finished()
+        part = self._current_part
+        self._taking = part.file is not None and part.field_name == "file" and self.file < 0
+        if self._taking:
+            self.file = memory("media")
+
+    def on_part_data(self, data: bytes, start: int, end: int) -> None:
+        """Take some of a part."""
+        if self._current_part.file is None:
+            super().on_part_data(data, start, end)
+        elif self._taking:
+            room = max(self._limit - self.size, 0)
+            self.size += end - start
+            view = memoryview(data)[start : min(end, start + room)]
+            while view:
+                view = view[os.write(self.file, view) :]
+
+    def close(self) -> None:
+        """Give back what was taken."""
+        if self.file >= 0:
+            os.close(self.file)
+            self.file = -1
 
 
-async def receive(request: Request, limit: int) -> Upload:
-    """Read a request whose file may have `limit` bytes. Raises ApiError: 415, 413 or 400."""
+async def receive(request: Request, limit: int, stall: float) -> Upload:
+    """Read a request whose file may have `limit` bytes. The caller closes the upload.
+
+    Raises ApiError: 415, 413, 400, or 408 when less than PROGRESS bytes came within `stall` seconds.
+    """
+    try:
+        async with asyncio.timeout(stall) as patience:
+            return await _receive(request, limit, stall, patience)
+    except TimeoutError:
+        raise ApiError(
+            408,
+            f"The upload stood still for {stall:g} seconds and was given up. Check the network, and send it again.",
+            param="file",
+            code="upload_stalled",
+            # What of the body may still come belongs to no request.
+            headers={"Connection": "close"},
+        ) from None
+
+
+async def _receive(request: Request, limit: int, stall: float, patience: asyncio.Timeout) -> Upload:
+    stream = _bounded(request, limit, stall, patience)
     if request.headers.get("content-type", "").split(";")[0].strip().lower() != "multipart/form-data":
-        async for _ in _bounded(request, limit):
+        async for _ in stream:
             pass
         raise ApiError(415, "The body must be multipart/form-data with the recording in the field `file`.")
+    parser = _Parser(request.headers, stream, limit)
     try:
-        form = await _Parser(request.headers, _bounded(request, limit), max_files=8, max_fields=64).parse()
-    except MultiPartException as error:
-        raise ApiError(400, f"The multipart body cannot be read: {error.message}") from None
-    try:
-        uploads = [value for key, value in form.multi_items() if key == "file" and isinstance(value, UploadFile)]
-        if not uploads:
+        try:
+            form = await parser.parse()
+        except MultiPartException as error:
+            raise ApiError(400, f"The multipart body cannot be read: {error.message}") from None
+        if parser.file < 0:
             raise ApiError(400, "The field `file` is missing. Send the recording as a file in it.", param="file")
-        file = await uploads[0].read()
-        if len(file) > limit:
-            raise _too_large(limit, len(file))
+        if parser.size > limit:
+            raise _too_large(limit, parser.size)
         fields: dict[str, list[str]] = {}
         for key, value in form.multi_items():
             if isinstance(value, str):
                 fields.setdefault(key, []).append(value)
-        return Upload(file, fields)
-    finally:
         await form.close()
+    except BaseException:
+        parser.close()
+        raise
+    return Upload(parser.file, fields)
 
 
-async def _bounded(request: Request, limit: int) -> AsyncGenerator[bytes, None]:
-    size = 0
+async def _bounded(request: Request, limit: int, stall: float, patience: asyncio.Timeout) -> AsyncGenerator[bytes, None]:
+    size = seen = 0
     async for chunk in request.stream():
         size += len(chunk)
+        if size - seen >= PROGRESS:
+            seen = size
+            patience.reschedule(asyncio.get_running_loop().time() + stall)
         if size > limit + GRACE:
             break
         if size <= limit + OVERHEAD:

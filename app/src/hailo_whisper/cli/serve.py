@@ -13,16 +13,18 @@ from fastapi import FastAPI
 
 from .. import settings as configuration
 from ..api import app as api
-from ..engines.supervisor import Launch, Patience, State, Supervisor
+from ..api import connection
+from ..engines.supervisor import State, Supervisor
 from ..engines.warm_up import warm_up
 from ..failure import Failure
-from ..models.store import Store
+from ..scheduling.scheduler import Scheduler
 from ..service import log, notify
 from ..service.metrics import Metrics
 from ..settings import Settings
 from ..speech.decoder import Decoder
+from . import assembly
+from .assembly import ENGINE
 
-ENGINE = "hailo_whisper.engines.ctranslate2:CTranslate2Engine"
 # The unit's TimeoutStopSec is a little longer.
 DRAIN_SECONDS = 30
 
@@ -41,32 +43,20 @@ def run(args: argparse.Namespace) -> int:
     log.configure(settings.log.format, transcripts=settings.log.transcripts)
     metrics = Metrics()
     listener = notify.inherited_socket() or _listen(settings)
-    store = Store(Path(settings.storage.models))
-
-    def prepare() -> Path:
-        if settings.model.path:
-            store.check_folder(Path(settings.model.path))
-            return Path(settings.model.path)
-        return store.path(settings.model.name)
-
-    def created() -> int:
-        folder = Path(settings.model.path) if settings.model.path else Path(settings.storage.models) / settings.model.name
-        return int(folder.stat().st_mtime) if folder.is_dir() else 0
-
-    limits = settings.limits
-    launch = Launch(
-        engine=args.engine,
-        prepare=prepare,
-        compute_type=settings.model.compute_type,
-        threads=settings.model.threads,
-        warm_up=warm_up(settings.transcription.beam),
+    supervisor = Supervisor(
+        assembly.launch(settings, args.engine, warm_up(settings.transcription.beam)), assembly.patience(settings), metrics
     )
-    patience = Patience(limits.load_seconds, limits.deadline_seconds, limits.deadline_factor, settings.model.keep_alive)
-    supervisor = Supervisor(launch, patience)
+    scheduler = Scheduler(supervisor, settings, metrics)
     metrics.watch_worker(lambda: supervisor.pid)
-    application = api.create(settings, supervisor, Decoder(limits.duration_seconds, limits.deadline_seconds), created, metrics)
+    decoder = Decoder(settings.limits.duration_seconds, settings.limits.deadline_seconds)
+    application = api.create(settings, supervisor, scheduler, decoder, created=lambda: _created(settings), counts=metrics)
     asyncio.run(_serve(application, listener, settings))
     return 0
+
+
+def _created(settings: Settings) -> int:
+    folder = assembly.model_folder(settings)
+    return int(folder.stat().st_mtime) if folder.is_dir() else 0
 
 
 class _Server(uvicorn.Server):
@@ -84,7 +74,12 @@ class _Server(uvicorn.Server):
 
 async def _serve(application: FastAPI, listener: socket.socket, settings: Settings) -> None:
     config = uvicorn.Config(
-        application, log_config=None, access_log=False, timeout_graceful_shutdown=DRAIN_SECONDS, server_header=False
+        application,
+        http=connection.protocol(settings.limits.stall_seconds),
+        log_config=None,
+        access_log=False,
+        timeout_graceful_shutdown=DRAIN_SECONDS,
+        server_header=False,
     )
     server = _Server(config, application)
     watcher = asyncio.create_task(_tell_systemd(application.state.supervisor, settings))

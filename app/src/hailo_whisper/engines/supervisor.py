@@ -1,4 +1,4 @@
-"""The server's handle on the worker's process: starts it, warms it up, asks it, kills it at its deadline, starts another.
+"""The server's one worker: started, warmed up, asked, killed at its deadline, unloaded when idle, started again.
 
 The rest of the server sees one object that either transcribes or says at once why it cannot.
 """
@@ -6,23 +6,28 @@ The rest of the server sees one object that either transcribes or says at once w
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Sequence
 from enum import StrEnum
 from pathlib import Path
-from typing import Any
 
-from ..failure import Failure
-from ..service.child import Child, ChildDied, ChildTimeout, Message
-from ..speech.transcript import Segment, WindowResult
-from ..speech.waveform import Waveform
-from ..speech.windows import Window
+from ..service.child import ChildDied, ChildTimeout
+from ..service.metrics import Metrics
+from ..speech.transcript import WindowResult
+from .breaker import Breaker
 from .engine import Capabilities, Options
+from .failures import DeadlineExceeded, EngineFailed, Nonsense, Unavailable, WorkerLost, explanation
+from .handle import Handle, Item
+from .launch import Launch, Patience, fingerprint
 
 log = logging.getLogger(__name__)
 
 PING_SECONDS = 5.0
-LONGEST_BACKOFF = 30.0
+LOOK_SECONDS = 2.0
+"""How often a model's folder is looked at while there is no worker because of it."""
+MOST_ERRORS = 3
+"""Batches in a row over which the engine may raise before its process is taken for sick."""
+LONG_LIFE = 60.0
+"""Seconds after which a worker that dies has not died at once."""
 
 
 class State(StrEnum):
@@ -35,79 +40,47 @@ class State(StrEnum):
     CLOSED = "closed"
 
 
-class Unavailable(Failure):
-    """No worker can take the request now. `retry_after` is in whole seconds."""
-
-    def __init__(self, message: str, retry_after: int) -> None:
-        super().__init__(message)
-        self.retry_after = retry_after
-
-
-class EngineFailed(Exception):
-    """The engine, or its process, failed over this request; the next one has a fresh chance."""
-
-
-class DeadlineExceeded(EngineFailed):
-    """The engine did not finish in time. Its process was killed; sending the same again would take as long again."""
-
-
-@dataclass(frozen=True)
-class WarmUp:
-    """What the worker has to hear right before anybody else may ask: the check raises Failure when it did not."""
-
-    waveform: Waveform
-    options: Options
-    check: Callable[[str], None]
-
-
-@dataclass(frozen=True)
-class Launch:
-    """How a worker is started. `prepare` gives the folder of a model that was verified, or raises Failure; it may block."""
-
-    engine: str
-    """`module:Class` of the engine."""
-    prepare: Callable[[], Path]
-    compute_type: str
-    threads: int
-    warm_up: WarmUp
-
-
-@dataclass(frozen=True)
-class Patience:
-    """How long to wait for what, in seconds."""
-
-    load: float
-    deadline: float
-    """For any transcription at least ..."""
-    factor: float
-    """... and besides for each second of the recording."""
-    keep_alive: float
-    """Without a request, until the worker is ended; below 0: for ever."""
-    start: float = 30.0
-    """That a request waits for a worker that is being started."""
-
-
 class Supervisor:
     """Keeps one warmed-up worker. `run` is its task; everything else may be called while it runs."""
 
-    def __init__(self, launch: Launch, patience: Patience) -> None:
+    def __init__(self, launch: Launch, patience: Patience, metrics: Metrics) -> None:
         self._launch = launch
         self._patience = patience
-        self._child: Child | None = None
+        self._metrics = metrics
+        self._breaker = Breaker()
+        self._handle: Handle | None = None
+        # Held by whoever asks the worker, which does one thing at a time.
         self._lock = asyncio.Lock()
-        self._changed = asyncio.Condition()
-        self._lost = asyncio.Event()
-        self._wanted = asyncio.Event()
-        self._answered = self._used = time.monotonic()
+        # Set, and replaced by another, at every change of state.
+        self._changed = asyncio.Event()
+        # Something for `run` to look at: a loss, a new configuration, a request for an unloaded model, rest after one.
+        self._stir = asyncio.Event()
+        self._lost: str | None = None
+        self._replace = False
+        self._wanted = False
+        self._errors = 0
+        self._answered = self._used = self._started = time.monotonic()
         self.state = State.LOADING
         self.reason: str | None = "The model is being loaded."
         self.capabilities: Capabilities | None = None
         self.restarts = 0
+        self.took = 0.0
+        """Seconds that the worker took for the last batch."""
 
     @property
     def pid(self) -> int | None:
         """Process id of the worker, when there is one."""
-        return self._child.pid if self._child else None
+        return self._handle.pid if self._handle else None
+
+    @property
+    def failed_starts(self) -> int:
+        """How many attempts to start a worker have failed in a row."""
+        return self._breaker.failures
+
+    @property
+    def next_start(self) -> float | None:
+        """Seconds until the next attempt to start a worker, when one is put off."""
+        return max(self._breaker.next - time.monotonic(), 0.0) if self._breaker.next is not None else None
 
     @property
     def answering(self) -> bool:
@@ -116,200 +89,252 @@ class Supervisor:
             return True
         return time.monotonic() - self._answered < 3 * PING_SECONDS
 
+    def deadline(self, seconds: float) -> float:
+        """Seconds that a batch with so many seconds of sound may take."""
+        return self._patience.batch + self._patience.factor * seconds
+
     async def settled(self) -> None:
         """Wait until the first attempt to start has come to an end, good or bad."""
-        async with self._changed:
-            await self._changed.wait_for(lambda: self.state is not State.LOADING)
+        while self.state is State.LOADING:
+            await self._changed.wait()
+
+    def configure(self, launch: Launch | None, patience: Patience) -> None:
+        """Take new settings. With a `launch` the worker is replaced after the batch in flight; requests wait for the new one."""
+        self._patience = patience
+        if launch:
+            self._launch = launch
+            self._replace = True
+            self._breaker.reset()
+            if self.state is State.FAILED:
+                self._set(State.LOADING, "The configuration changed, and the model is being loaded.")
+        self._stir.set()
+
+    async def ready(self, seconds: float | None = None) -> None:
+        """Wait for a worker for so many seconds (`Patience.start` unless given), as long as one is on its way.
+
+        Raises Unavailable. A worker is kept from now on until `rest`.
+        """
+        self._wanted = True
+        if self._handle and not self._handle.alive:
+            self._lose(self._handle, "died")
+        if self.state is State.UNLOADED:
+            self._stir.set()
+        try:
+            async with asyncio.timeout(self._patience.start if seconds is None else seconds):
+                while not self._usable():
+                    if self.state in (State.FAILED, State.CLOSED):
+                        raise Unavailable(f"The server cannot transcribe now: {self.reason}", 10)
+                    await self._changed.wait()
+        except TimeoutError:
+            raise Unavailable("The model is still being loaded. Try again in a moment.", 5) from None
+
+    def rest(self) -> None:
+        """There is nothing more to do for now: the model may be unloaded when its time has come."""
+        self._wanted = False
+        self._used = time.monotonic()
+        if self._patience.keep_alive == 0:
+            self._stir.set()
+
+    async def transcribe(self, items: Sequence[Item], options: Options) -> list[WindowResult]:
+        """Transcribe one batch, across requests.
+
+        Raises Unavailable when there is no worker, WorkerLost when it died over the batch, DeadlineExceeded when it was killed
+        at the deadline, EngineFailed when the engine failed and its process lives.
+        """
+        deadline = self.deadline(sum(item.window.duration for item in items))
+        while True:
+            await self.ready()
+            async with self._lock:
+                # While this waited for the lock, the worker may have been lost or replaced.
+                handle = self._handle
+                if handle is None or not self._usable():
+                    continue
+                return await self._attempt(handle, items, options, deadline)
+
+    async def _attempt(self, handle: Handle, items: Sequence[Item], options: Options, deadline: float) -> list[WindowResult]:
+        began = time.monotonic()
+        try:
+            found = await handle.transcribe(items, options, deadline)
+        except ChildDied as error:
+            self._lose(handle, "died")
+            raise WorkerLost(str(error)) from None
+        except ChildTimeout:
+            log.error("the worker did not finish within %.0f s: it is killed and replaced", deadline)
+            self._lose(handle, "deadline")
+            raise DeadlineExceeded(
+                f"The transcription did not finish within its deadline of {deadline:.0f} seconds and was stopped. "
+                "Send a shorter recording, or raise limits.batch_seconds or limits.deadline_factor."
+            ) from None
+        except EngineFailed as error:
+            self._errors += 1
+            log.error("%s", error)
+            if isinstance(error, Nonsense) or self._errors >= MOST_ERRORS:
+                self._lose(handle, "sick")
+            raise
+        else:
+            self._errors = 0
+            self._breaker.worked()
+            return found
+        finally:
+            self._used = self._answered = time.monotonic()
+            self.took = self._used - began
 
     async def run(self) -> None:
         """Start a worker, and another whenever it is lost, until cancelled."""
-        failures = 0
         try:
             while True:
-                try:
-                    child = await self._start()
-                    failures = 0
-                    await self._set(State.READY, None)
-                    await self._watch(child)
-                # Whatever it was, the server stays up and says so: a worker that cannot start costs readiness, nothing else.
-                except Exception as error:
-                    failures += 1
-                    pause = min(2.0**failures, LONGEST_BACKOFF)
-                    self._drop()
-                    log.error("the worker is not ready, trying again in %.0f s: %s", pause, error)
-                    await self._set(State.FAILED, _reason(error))
-                    await asyncio.sleep(pause)
+                handle = await self._bring_up()
+                if handle:
+                    await self._watch(handle)
         finally:
             self._drop()
-            self.state, self.reason = State.CLOSED, "The server is shutting down."
+            self._set(State.CLOSED, "The server is shutting down.")
 
-    async def transcribe(self, waveform: Waveform, windows: Sequence[Window], options: Options) -> list[WindowResult]:
-        """Transcribe windows of a waveform.
-
-        Raises Unavailable when there is no worker, EngineFailed when it failed, DeadlineExceeded when it was killed at the
-        deadline.
-        """
-        seconds = sum(window.duration for window in windows)
-        deadline = self._patience.deadline + self._patience.factor * seconds
-        async with self._lock:
-            try:
-                try:
-                    return await self._attempt(waveform, windows, options, deadline)
-                except ChildDied as error:
-                    # Mostly it was something else that killed it.
-                    log.warning("the worker died over a request, which is sent to the next one: %s", error)
-                    return await self._attempt(waveform, windows, options, deadline)
-            except ChildTimeout:
-                log.error("the worker did not finish within %.0f s: it is killed and replaced", deadline)
-                raise DeadlineExceeded(
-                    f"The transcription did not finish within its deadline of {deadline:.0f} seconds and was stopped. "
-                    "Send a shorter recording, or raise limits.deadline_seconds or limits.deadline_factor."
-                ) from None
-            except EngineFailed as error:
-                raise EngineFailed(f"{error} Send it again; if that fails too, the server's journal says more.") from None
-            except ChildDied as error:
-                raise EngineFailed(
-                    f"The engine's process died twice over this recording ({error}). Send another form of it."
-                ) from None
-            finally:
-                self._used = self._answered = time.monotonic()
-
-    async def _attempt(
-        self, waveform: Waveform, windows: Sequence[Window], options: Options, deadline: float
-    ) -> list[WindowResult]:
-        """Transcribe on the worker of the moment, which is replaced when it dies or is late."""
-        await self._ready()
-        child = self._child
+    async def _bring_up(self) -> Handle | None:
+        """Start a worker; when that fails say why, and come back when it is time to try again."""
+        self._replace = False
+        self._stir.clear()
         try:
-            return await self._transcribe(waveform, windows, options, deadline)
-        except (ChildDied, ChildTimeout):
-            # The next one may be on its way already, and has done nothing wrong.
-            if self._child is child:
-                self._lost.set()
-            raise
-
-    async def _ready(self) -> None:
-        """Wait for a worker, as long as one is on its way. Raises Unavailable."""
-        if self._child and not self._child.alive:
-            self._lost.set()
-        self._wanted.set()
+            path = await asyncio.to_thread(self._launch.prepare)
+        # Whatever it is, the server stays up and says so: what keeps a worker from starting costs readiness, nothing else.
+        except Exception as error:
+            # No process was started for this, so it may be looked at again and again.
+            self._failed(error, str(error))
+            await self._stirred(LOOK_SECONDS)
+            return None
+        if self.state is State.FAILED and not self._breaker.failures:
+            self._set(State.LOADING, "The model is being loaded.")
         try:
-            async with asyncio.timeout(self._patience.start), self._changed:
-                await self._changed.wait_for(lambda: self.state in (State.FAILED, State.CLOSED) or self._usable())
-        except TimeoutError:
-            raise Unavailable("The model is still being loaded. Try again in a moment.", 5) from None
+            return await self._start(path)
+        except Exception as error:
+            self._drop()
+            self._metrics.worker_lost("start")
+            pause = self._breaker.failed(time.monotonic())
+            again = f"in {pause:.0f} s, or as soon as the model's folder or the configuration changes"
+            self._failed(error, f"{error}; this was attempt {self._breaker.failures}, the next is {again}")
+            await self._await_chance(path)
+            return None
+
+    async def _start(self, path: Path) -> Handle:
+        self._lost = None
+        self._errors = 0
+        began = time.monotonic()
+        self._handle = handle = Handle()
+        await handle.load(self._launch, path, self._patience.load)
+        self.capabilities = handle.capabilities
+        self._answered = self._used = self._started = time.monotonic()
+        self._breaker.started()
+        self._metrics.worker_started(self._started - began)
+        took = round(self._started - began, 3)
+        log.info("the worker is ready", extra={"worker_pid": handle.pid, "model": str(path), "load_seconds": took})
+        return handle
+
+    async def _await_chance(self, path: Path) -> None:
+        """Come back when the next attempt is due, or when something changed that may have been the cause."""
+        seen = await asyncio.to_thread(fingerprint, path)
+        while (left := self.next_start or 0.0) > 0 and not self._replace:
+            await self._stirred(min(left, LOOK_SECONDS))
+            if await asyncio.to_thread(fingerprint, path) != seen:
+                log.info("the model's folder %s has changed: trying again", path)
+                self._breaker.reset()
+
+    async def _watch(self, handle: Handle) -> None:
+        """Be there for a worker until it is lost, replaced, or unloaded and wanted again."""
+        loop = asyncio.get_running_loop()
+        # Tells at once when the process ends, whoever ended it.
+        loop.add_reader(handle.pidfd, self._lose, handle, "died")
+        self._set(State.READY, None)
+        try:
+            while not (self._lost or self._replace) and self.state is State.READY:
+                await self._stirred(self._nap())
+                await self._look_after(handle)
         finally:
-            self._wanted.clear()
-        if self.state is not State.READY:
-            raise Unavailable(f"The server cannot transcribe now: {self.reason}", 10)
+            loop.remove_reader(handle.pidfd)
+        if self._lost:
+            await self._replace_lost()
+        elif self._replace:
+            # The batch in flight is finished first.
+            async with self._lock:
+                self._set(State.LOADING, "The configuration changed, and the model is being loaded.")
+                self._drop()
+        else:
+            self._drop()
+            while not self._wanted:
+                await self._stirred(None)
+            self._set(State.LOADING, "The model is being loaded.")
+
+    async def _replace_lost(self) -> None:
+        self._drop()
+        self.restarts += 1
+        self._metrics.worker_lost(self._lost or "died")
+        if time.monotonic() - self._started > LONG_LIFE:
+            self._breaker.worked()
+        pause = self._breaker.lost(time.monotonic())
+        if not pause:
+            log.warning("the worker is gone and is started again")
+            self._set(State.LOADING, "The worker is being started again.")
+            return
+        reason = f"The worker was lost {self._breaker.losses} times in a row, and is started again in {pause:.0f} s."
+        log.warning("%s", reason)
+        self._set(State.LOADING, reason)
+        while (left := self.next_start or 0.0) > 0 and not self._replace:
+            await self._stirred(left)
+
+    def _nap(self) -> float:
+        """Seconds until an idle worker needs looking after."""
+        keep = self._patience.keep_alive
+        left = self._used + keep - time.monotonic() if keep >= 0 and not self._wanted else PING_SECONDS
+        return min(max(left, 0.01), PING_SECONDS)
+
+    async def _look_after(self, handle: Handle) -> None:
+        """Unload a worker that was idle for long enough; see whether one that stays still answers."""
+        if self._lost or self._replace or self._lock.locked():
+            return
+        now = time.monotonic()
+        if not self._wanted and 0 <= self._patience.keep_alive <= now - self._used:
+            log.info("the model is unloaded after %.0f s without a request", now - self._used)
+            self._set(State.UNLOADED, None)
+        elif now - self._answered >= PING_SECONDS:
+            async with self._lock:
+                try:
+                    await handle.ping(PING_SECONDS)
+                    self._answered = time.monotonic()
+                except (ChildDied, ChildTimeout) as error:
+                    log.error("the idle worker does not answer: %s", error)
+                    self._lose(handle, "silent")
 
     def _usable(self) -> bool:
-        return self.state is State.READY and not self._lost.is_set()
+        return self.state is State.READY and not self._lost and not self._replace
 
-    async def _start(self) -> Child:
-        """Bring up a worker and have it transcribe the warm-up clip. Raises when any of it goes wrong."""
-        path = await asyncio.to_thread(self._launch.prepare)
-        self._child = child = Child("hailo_whisper.engines.worker")
-        self._lost.clear()
-        began = time.monotonic()
-        order = {
-            "do": "load",
-            "engine": self._launch.engine,
-            "path": str(path),
-            "compute_type": self._launch.compute_type,
-            "threads": self._launch.threads,
-        }
-        answer = _checked(await child.ask(order, deadline=self._patience.load))
-        self.capabilities = Capabilities(**answer["capabilities"])
-        warm_up = self._launch.warm_up
-        windows = [Window(0, warm_up.waveform.length)]
-        left = max(self._patience.load - (time.monotonic() - began), 1.0)
-        results = await self._transcribe(warm_up.waveform, windows, warm_up.options, left)
-        warm_up.check("".join(segment.text for result in results for segment in result.segments))
-        self._answered = self._used = time.monotonic()
-        log.info("the worker is ready: process %d, model %s, %.1f s", child.pid, path, time.monotonic() - began)
-        return child
+    def _lose(self, handle: Handle, reason: str) -> None:
+        """A worker is of no more use. The next one may be on its way already, and has done nothing wrong."""
+        if handle is self._handle and not self._lost:
+            self._lost = reason
+            self._stir.set()
 
-    async def _transcribe(
-        self, waveform: Waveform, windows: Sequence[Window], options: Options, deadline: float
-    ) -> list[WindowResult]:
-        if self._child is None:
-            raise ChildDied("there is no worker")
-        order = {
-            "do": "transcribe",
-            "length": waveform.length,
-            "windows": [(window.start, window.end) for window in windows],
-            "options": asdict(options),
-        }
-        answer = _checked(await self._child.ask(order, [waveform.fd], deadline=deadline))
-        return [
-            WindowResult([Segment(**segment) for segment in result["segments"]], result["language"])
-            for result in answer["results"]
-        ]
-
-    async def _watch(self, child: Child) -> None:
-        """Come back when the worker is lost, or was unloaded and is wanted again."""
-        loop, pidfd = asyncio.get_running_loop(), child.pidfd
-        # Tells at once when the process ends, whoever ended it.
-        loop.add_reader(pidfd, self._lost.set)
+    async def _stirred(self, seconds: float | None) -> None:
+        """Wait for something to look at, so many seconds at most."""
         try:
-            while not self._lost.is_set():
-                try:
-                    async with asyncio.timeout(PING_SECONDS):
-                        await self._lost.wait()
-                except TimeoutError:
-                    await self._ping()
-        finally:
-            loop.remove_reader(pidfd)
-        self._drop()
-        if self.state is State.READY:
-            self.restarts += 1
-            log.warning("the worker is gone and is started again")
-            await self._set(State.LOADING, "The worker is being started again.")
-        else:
-            await self._wanted.wait()
-            await self._set(State.LOADING, "The model is being loaded.")
-
-    async def _ping(self) -> None:
-        """Unload a worker that was idle for long enough; see whether one that stays still answers."""
-        if self._lock.locked() or self._child is None:
-            return
-        async with self._lock:
-            idle = time.monotonic() - self._used
-            if 0 <= self._patience.keep_alive <= idle:
-                log.info("the model is unloaded after %.0f s without a request", idle)
-                await self._set(State.UNLOADED, None)
-                self._lost.set()
-                return
-            try:
-                await self._child.ask({"do": "ping"}, deadline=PING_SECONDS)
-                self._answered = time.monotonic()
-            except (ChildDied, ChildTimeout) as error:
-                log.error("the idle worker does not answer: %s", error)
-                self._lost.set()
+            async with asyncio.timeout(seconds):
+                await self._stir.wait()
+        except TimeoutError:
+            pass
+        self._stir.clear()
 
     def _drop(self) -> None:
-        if self._child:
-            self._child.close()
-            self._child = None
+        if self._handle:
+            self._handle.close()
+            self._handle = None
 
-    async def _set(self, state: State, reason: str | None) -> None:
-        async with self._changed:
-            self.state, self.reason = state, reason
-            self._changed.notify_all()
+    def _failed(self, error: Exception, line: str) -> None:
+        reason = explanation(error)
+        # A model that is missing is looked for every few seconds; the journal need not hear of it each time.
+        if (self.state, self.reason) != (State.FAILED, reason) or self._breaker.failures:
+            log.error("the worker is not ready: %s", line)
+        self._set(State.FAILED, reason)
 
-
-def _reason(error: Exception) -> str:
-    """Why there is no worker, and what to do about it: a Failure says that itself."""
-    if isinstance(error, Failure):
-        return str(error)
-    return (
-        f"The worker could not be started: {str(error).rstrip('.')}. The journal says more. `hailo-whisper models verify` tells whether "
-        "the model is sound; if memory is short, a smaller model or a higher resource_limits.memory_max helps."
-    )
-
-
-def _checked(answer: Message) -> dict[str, Any]:
-    if "failed" in answer.data:
-        raise EngineFailed(f"The engine failed: {answer.data['failed']}.")
-    return answer.data
+    def _set(self, state: State, reason: str | None) -> None:
+        self.state, self.reason = state, reason
+        self._metrics.model_state(state)
+        self._changed.set()
+        self._changed = asyncio.Event()

@@ -9,7 +9,7 @@ from ..failure import Failure
 from ..speech.waveform import Waveform
 from ..speech.words import error_rate
 from .engine import Options
-from .supervisor import WarmUp
+from .launch import WarmUp
 
 # The smallest model, tiny, makes one mistake in these 13 words at most; a broken one gets none of them right.
 TOLERANCE = 0.25

@@ -3,6 +3,7 @@
 It may hold the GIL, hang or crash: the server never waits for it without a deadline.
 """
 
+import contextlib
 import importlib
 from dataclasses import asdict
 from pathlib import Path
@@ -11,6 +12,9 @@ from typing import Any
 from ..service import child
 from ..speech.waveform import Waveform
 from .engine import Engine, ModelConfig, Options
+
+# Of -1000 to 1000: where memory is short, the kernel is to end this process, which is replaced, and not the server.
+OOM_SCORE = 500
 
 
 class Worker:
@@ -28,19 +32,34 @@ class Worker:
             case "load":
                 module, name = data["engine"].split(":")
                 engine: Engine = getattr(importlib.import_module(module), name)()
-                engine.load(ModelConfig(Path(data["path"]), data["compute_type"], data["threads"]))
+                config = ModelConfig(
+                    path=Path(data["path"]),
+                    compute_type=data["compute_type"],
+                    threads=data["threads"],
+                    batch=data["batch"],
+                    margin_seconds=data["margin_seconds"],
+                    least_seconds=data["least_seconds"],
+                )
+                engine.load(config)
                 self._engine = engine
                 return {"capabilities": asdict(engine.capabilities)}, []
             case "transcribe":
                 if self._engine is None:
                     raise RuntimeError("no model is loaded")
-                samples = Waveform(message.fds[0], data["length"]).samples()
-                batch = [samples[start:end] for start, end in data["windows"]]
-                results = self._engine.transcribe(batch, Options(**data["options"]))
+                lengths = data["waveforms"]
+                sounds = [Waveform(fd, length).samples() for fd, length in zip(message.fds, lengths, strict=True)]
+                batch = [sounds[sound][start:end] for sound, start, end in data["windows"]]
+                try:
+                    results = self._engine.transcribe(batch, Options(**data["options"]))
+                except MemoryError as error:
+                    # What leaked would be missing for every request to come; a new process begins with none of it.
+                    raise SystemExit(f"the engine ran out of memory: {error}") from error
                 return {"results": [asdict(result) for result in results]}, []
             case other:
                 raise ValueError(f"unknown message {other!r}")
 
 
 if __name__ == "__main__":
+    with contextlib.suppress(OSError):
+        Path("/proc/self/oom_score_adj").write_text(str(OOM_SCORE), encoding="ascii")
     child.serve(Worker().handle)

@@ -25,7 +25,8 @@ from typing import Any
 from . import log
 
 HEADER = struct.Struct(">I")
-MAX_FDS = 4
+# A batch has a descriptor for each request in it; the kernel takes 253 at once (SCM_MAX_FD).
+MAX_FDS = 64
 # A transcript of hours is a few MB; more than this is no message of ours.
 MAX_MESSAGE = 256 * 1024 * 1024
 _PR_SET_PDEATHSIG = 1  # linux/prctl.h

@@ -19,7 +19,16 @@ def worker() -> Worker:
 
 
 def _load(worker: Worker, folder: Path) -> dict[str, Any]:
-    order = {"do": "load", "engine": "scripted_engine:ScriptedEngine", "path": str(folder), "compute_type": "int8", "threads": 3}
+    order = {
+        "do": "load",
+        "engine": "scripted_engine:ScriptedEngine",
+        "path": str(folder),
+        "compute_type": "int8",
+        "threads": 3,
+        "batch": 2,
+        "margin_seconds": 4.0,
+        "least_seconds": 9.0,
+    }
     return worker.handle(Message(order))[0]
 
 
@@ -28,20 +37,20 @@ def test_load_answers_with_what_the_engine_can_do(worker: Worker, model_folder: 
     assert _load(worker, model_folder) == {
         "capabilities": {"window_seconds": 30.0, "batch": 4, "languages": ["en", "de", "ar"], "detects_language": True}
     }
-    assert (model_folder / "settings").read_text() == "int8 3"
+    assert (model_folder / "settings").read_text() == "int8 3 2 4.0 9.0"
 
 
-def test_transcribe_cuts_the_shared_memory_into_windows(worker: Worker, model_folder: Path) -> None:
+def test_transcribe_cuts_the_shared_memory_of_several_requests_into_windows(worker: Worker, model_folder: Path) -> None:
     _load(worker, model_folder)
-    with Waveform.of(np.zeros(3 * RATE, np.float32)) as waveform:
+    with Waveform.of(np.zeros(3 * RATE, np.float32)) as one, Waveform.of(np.zeros(9 * RATE, np.float32)) as other:
         order = {
             "do": "transcribe",
-            "length": waveform.length,
-            "windows": [(0, RATE), (RATE, 3 * RATE)],
+            "waveforms": [one.length, other.length],
+            "windows": [(0, 0, RATE), (1, RATE, 8 * RATE), (0, RATE, 3 * RATE)],
             "options": OPTIONS | {"prompt": "each"},
         }
-        answer, fds = worker.handle(Message(order, [os.dup(waveform.fd)]))
-    assert [result["segments"][0]["text"] for result in answer["results"]] == [" 1.00", " 2.00"]
+        answer, fds = worker.handle(Message(order, [os.dup(one.fd), os.dup(other.fd)]))
+    assert [result["segments"][0]["text"] for result in answer["results"]] == [" 1.00", " 7.00", " 2.00"]
     assert answer["results"][0]["language"] == "en"
     assert fds == []
 

@@ -1,0 +1,86 @@
+"""The server's handle on one worker process: has it load, transcribe and answer pings, each with a deadline."""
+
+import time
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from ..service.child import Child, Message
+from ..speech.transcript import WindowResult
+from ..speech.waveform import Waveform
+from ..speech.windows import Window
+from .engine import Capabilities, Options
+from .failures import EngineFailed
+from .launch import Launch
+from .results import results
+
+
+@dataclass(frozen=True)
+class Item:
+    """One window of a batch, and the sound that it is cut from."""
+
+    waveform: Waveform
+    window: Window
+
+
+class Handle:
+    """A worker's process. Its methods raise ChildDied and ChildTimeout, after which it is to be closed."""
+
+    def __init__(self) -> None:
+        self._child = Child("hailo_whisper.engines.worker")
+        self.pid = self._child.pid
+        self.pidfd = self._child.pidfd
+        self.capabilities: Capabilities | None = None
+
+    @property
+    def alive(self) -> bool:
+        """Whether the process still runs."""
+        return self._child.alive
+
+    async def load(self, launch: Launch, path: Path, deadline: float) -> None:
+        """Load the model in the folder `path`, and have it transcribe the warm-up clip. Raises when any of it goes wrong."""
+        end = time.monotonic() + deadline
+        order = {
+            "do": "load",
+            "engine": launch.engine,
+            "path": str(path),
+            "compute_type": launch.compute_type,
+            "threads": launch.threads,
+            "batch": launch.batch,
+            "margin_seconds": launch.margin_seconds,
+            "least_seconds": launch.least_seconds,
+        }
+        answer = _checked(await self._child.ask(order, deadline=deadline))
+        self.capabilities = Capabilities(**answer["capabilities"])
+        warm_up = launch.warm_up
+        clip = Item(warm_up.waveform, Window(0, warm_up.waveform.length))
+        heard = await self.transcribe([clip], warm_up.options, max(end - time.monotonic(), 1.0))
+        warm_up.check("".join(segment.text for result in heard for segment in result.segments))
+
+    async def transcribe(self, items: Sequence[Item], options: Options, deadline: float) -> list[WindowResult]:
+        """Transcribe one batch. Raises EngineFailed too, after which the process lives on."""
+        waveforms = [*dict.fromkeys(item.waveform for item in items)]
+        order = {
+            "do": "transcribe",
+            "waveforms": [waveform.length for waveform in waveforms],
+            "windows": [(waveforms.index(item.waveform), item.window.start, item.window.end) for item in items],
+            "options": asdict(options),
+        }
+        answer = _checked(await self._child.ask(order, [waveform.fd for waveform in waveforms], deadline=deadline))
+        longest = self.capabilities.window_seconds if self.capabilities else 0.0
+        return results(answer, [item.window for item in items], longest)
+
+    async def ping(self, deadline: float) -> None:
+        """See whether it answers."""
+        await self._child.ask({"do": "ping"}, deadline=deadline)
+
+    def close(self) -> None:
+        """End the process."""
+        self._child.close()
+
+
+def _checked(answer: Message) -> dict[str, Any]:
+    if "failed" in answer.data:
+        raise EngineFailed(f"The engine failed: {answer.data['failed']}.")
+    return answer.data

@@ -1,0 +1,57 @@
+"""How a worker is to be started, and how long to wait for what."""
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from ..speech.waveform import Waveform
+from .engine import Options
+
+
+@dataclass(frozen=True)
+class WarmUp:
+    """What the worker has to hear right before anybody else may ask: the check raises Failure when it did not."""
+
+    waveform: Waveform
+    options: Options
+    check: Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Launch:
+    """How a worker is started. `prepare` gives the folder of a model that was verified, or raises Failure; it may block."""
+
+    engine: str
+    """`module:Class` of the engine."""
+    prepare: Callable[[], Path]
+    compute_type: str
+    threads: int
+    warm_up: WarmUp
+    batch: int = 0
+    margin_seconds: float = 5.0
+    least_seconds: float = 10.0
+
+
+@dataclass(frozen=True)
+class Patience:
+    """How long to wait for what, in seconds."""
+
+    load: float
+    batch: float
+    """For any batch at least ..."""
+    factor: float
+    """... and besides for each second of its sound."""
+    keep_alive: float
+    """Without a request, until the worker is ended; below 0: for ever."""
+    start: float = 30.0
+    """That a request waits for a worker that is being started."""
+
+
+def fingerprint(path: Path) -> object:
+    """What changes when the files of a model do. Blocks."""
+    try:
+        found = [(entry.name, entry.stat()) for entry in os.scandir(path)]
+    except OSError as error:
+        return error.errno
+    return sorted((name, about.st_size, about.st_mtime_ns, about.st_ino) for name, about in found)

@@ -1,0 +1,279 @@
+"""The scheduler: requests put their windows in, one task takes batches out and hands them to the worker.
+
+A request whose client goes away, or whose deadline passes, takes its windows out of the queue at once; one that is with the
+engine at that moment is finished there and thrown away.
+"""
+
+import asyncio
+import contextlib
+import logging
+import os
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+
+from ..engines.engine import Capabilities, Options
+from ..engines.failures import DeadlineExceeded, EngineFailed, Unavailable, WorkerLost
+from ..engines.handle import Item
+from ..engines.supervisor import State, Supervisor
+from ..service.metrics import Metrics
+from ..settings import Settings
+from ..speech.transcript import WindowResult
+from ..speech.waveform import Waveform
+from ..speech.windows import Window
+from .admission import Admission, Overloaded, check
+from .queue import Job, Limits, Piece, Queue
+from .speed import Speed
+
+log = logging.getLogger(__name__)
+
+Heard = Callable[[int, WindowResult], None]
+"""Called with the number of a window and what was heard in it, as soon as it is known; the windows come in any order."""
+
+START_SECONDS = 30.0
+"""That a request waits for a worker that is on its way."""
+GRACE = 15.0
+"""Seconds that a step may be late before the watchdog is told no more: each has a deadline of its own."""
+
+
+@dataclass(eq=False)
+class _Ticket:
+    """What the scheduler knows of a request beside its job."""
+
+    waveform: Waveform
+    results: list[WindowResult | None]
+    future: "asyncio.Future[list[WindowResult]]"
+    heard: Heard | None
+    waited: float | None = field(default=None)
+    """Seconds until its first batch."""
+
+
+class Scheduler:
+    """Transcribes for many requests on one worker. `run` is its task."""
+
+    def __init__(self, supervisor: Supervisor, settings: Settings, metrics: Metrics) -> None:
+        self._supervisor = supervisor
+        self._settings = settings
+        self._metrics = metrics
+        self._admission = Admission()
+        self._queue = Queue()
+        self._tickets: dict[Job, _Ticket] = {}
+        self._flying: list[Piece] = []
+        self._speed = Speed()
+        self._some = asyncio.Event()
+        self._due: float | None = None
+        self.start_seconds = START_SECONDS
+
+    @property
+    def seconds(self) -> float:
+        """Seconds of sound that wait or are transcribed."""
+        return self._queue.seconds + sum(piece.window.duration for piece in self._flying)
+
+    @property
+    def answering(self) -> bool:
+        """Whether it makes progress: each of its steps is over by a time that is known before."""
+        return self._due is None or time.monotonic() < self._due
+
+    def configure(self, settings: Settings) -> None:
+        """Take new settings, for the requests and batches to come."""
+        self._settings = settings
+
+    def place(self) -> AbstractContextManager[None]:
+        """A request's place, from its first byte to the end of its reply. Entering raises Overloaded when there are too many."""
+        return self._counted(self._admission.place(self._settings.limits.requests, self.seconds, self._speed.factor))
+
+    async def capabilities(self) -> Capabilities:
+        """What the engine can do; waits for the first worker. Raises Unavailable."""
+        try:
+            while self._supervisor.capabilities is None:
+                await self._supervisor.ready(self.start_seconds)
+            return self._supervisor.capabilities
+        finally:
+            self._rest()
+
+    async def transcribe(
+        self, waveform: Waveform, windows: Sequence[Window], options: Options, heard: Heard | None = None
+    ) -> list[WindowResult]:
+        """Transcribe windows of a waveform, of which there is at least one; the results are in their order.
+
+        Cancelling it drops its windows. Raises Overloaded, Unavailable, EngineFailed, DeadlineExceeded.
+        """
+        limits = self._settings.limits
+        with self._counting():
+            queued = self.seconds if self._queue else 0.0
+            check(sum(window.duration for window in windows), limits.queued_seconds, queued, self._speed.factor)
+        self._metrics.admitted(waveform.duration)
+        deadline = limits.deadline_seconds + limits.deadline_factor * waveform.duration
+        job = Job(windows, options, time.monotonic())
+        ticket = _Ticket(waveform, [None] * len(windows), asyncio.get_running_loop().create_future(), heard)
+        self._tickets[job] = ticket
+        self._queue.put(job)
+        self._some.set()
+        self._report()
+        try:
+            async with asyncio.timeout(deadline):
+                return await ticket.future
+        except TimeoutError:
+            waited = time.monotonic() - job.arrived if ticket.waited is None else ticket.waited
+            spent = f" (it waited {waited:.0f} of them in the queue)" if waited >= 1 else ""
+            raise DeadlineExceeded(
+                f"The transcription did not finish within its deadline of {deadline:.0f} seconds{spent} and was stopped. "
+                "Send a shorter recording, or raise limits.deadline_seconds or limits.deadline_factor."
+            ) from None
+        finally:
+            self._queue.drop(job)
+            del self._tickets[job]
+            self._report()
+
+    def stop(self) -> None:
+        """Give up what is still under way, because the server has to go."""
+        for job in [*self._tickets]:
+            self._fail(job, Unavailable("The server is shutting down. Send it again in a moment.", 5))
+
+    async def run(self) -> None:
+        """Feed the worker, until cancelled."""
+        while True:
+            await self._some.wait()
+            try:
+                await self._step()
+            # Whatever it is costs these requests alone: nobody else feeds the worker.
+            except Exception as error:
+                log.exception("a batch could not be transcribed")
+                for piece in self._flying:
+                    self._fail(piece.job, error)
+                self._flying = []
+            self._due = None
+            if not self._queue:
+                self._some.clear()
+                self._rest()
+
+    async def _step(self) -> None:
+        """Wait for the worker, and have it transcribe one batch."""
+        now = time.monotonic()
+        patience = max(min((job.since for job in self._queue), default=now) + self.start_seconds - now, 0.01)
+        self._due = now + patience + GRACE
+        try:
+            await self._supervisor.ready(patience)
+        except Unavailable as error:
+            for job in self._queue:
+                if self._supervisor.state in (State.FAILED, State.CLOSED) or job.since <= now + patience - self.start_seconds:
+                    self._fail(job, error)
+            return
+        batch = self._queue.take(self._limits(), time.monotonic())
+        if batch:
+            seconds = sum(piece.window.duration for piece in batch)
+            self._due = time.monotonic() + self._supervisor.deadline(seconds) + self.start_seconds + GRACE
+            await self._transcribe(batch)
+
+    async def _transcribe(self, batch: list[Piece]) -> None:
+        self._flying = batch
+        for job in dict.fromkeys(piece.job for piece in batch):
+            ticket = self._tickets[job]
+            if ticket.waited is None:
+                ticket.waited = time.monotonic() - job.arrived
+                self._metrics.waited(ticket.waited)
+        self._report()
+        try:
+            with self._sound(batch) as items:
+                results = await self._supervisor.transcribe(items, batch[0].job.options)
+        except Unavailable:
+            self._queue.give_back(batch)
+        except EngineFailed as error:
+            self._lost(batch, error)
+        else:
+            self._done(batch, results)
+        self._flying = []
+        self._report()
+
+    @contextlib.contextmanager
+    def _sound(self, batch: Sequence[Piece]) -> Iterator[list[Item]]:
+        """The batch with descriptors of its own: a request that ends before its batch does closes the ones that it brought."""
+        with contextlib.ExitStack() as stack:
+            own: dict[Job, Waveform] = {}
+            for job in dict.fromkeys(piece.job for piece in batch):
+                waveform = self._tickets[job].waveform
+                own[job] = stack.enter_context(Waveform(os.dup(waveform.fd), waveform.length))
+            yield [Item(own[piece.job], piece.window) for piece in batch]
+
+    def _done(self, batch: Sequence[Piece], results: Sequence[WindowResult]) -> None:
+        seconds, now, floor = self._supervisor.took, time.monotonic(), self._limits().floor
+        self._speed.measured(sum(max(piece.window.duration, floor) for piece in batch), seconds)
+        self._metrics.batch(len(batch), sum(piece.window.duration for piece in batch), seconds)
+        self._metrics.fallback(sum(result.fallbacks for result in results))
+        for piece, result in zip(batch, results, strict=True):
+            piece.job.done(result.language if result.segments else None, now)
+            piece.job.alone = False
+            ticket = self._tickets.get(piece.job)
+            if ticket is None or ticket.future.done():
+                continue
+            ticket.results[piece.number] = result
+            if ticket.heard:
+                ticket.heard(piece.number, result)
+            whole = [one for one in ticket.results if one is not None]
+            if len(whole) == len(ticket.results):
+                ticket.future.set_result(whole)
+
+    def _lost(self, batch: Sequence[Piece], error: EngineFailed) -> None:
+        """Nobody knows which request was the cause, so each is tried once more by itself; one that was by itself has failed.
+
+        Except that a worker that died may have been killed by something else: then the next one gets the same again.
+        """
+        jobs = [*dict.fromkeys(piece.job for piece in batch)]
+        again = len(jobs) > 1 or (isinstance(error, WorkerLost) and not jobs[0].alone)
+        self._queue.give_back(batch)
+        for job in jobs:
+            if again:
+                log.warning("a batch was lost, and what it held is tried once more: %s", error)
+                job.alone = True
+            else:
+                self._fail(job, _final(error))
+
+    def _fail(self, job: Job, error: Exception) -> None:
+        self._queue.drop(job)
+        ticket = self._tickets.get(job)
+        if ticket and not ticket.future.done():
+            ticket.future.set_exception(error)
+
+    def _limits(self) -> Limits:
+        model, windows = self._settings.model, self._settings.windows
+        capabilities = self._supervisor.capabilities
+        return Limits(
+            windows=model.batch or (capabilities.batch if capabilities else 1),
+            seconds=model.batch_target_seconds,
+            speed=self._speed.factor,
+            floor=max(windows.least_seconds - windows.margin_seconds, 0.0),
+        )
+
+    def _rest(self) -> None:
+        if not self._queue and not self._flying:
+            self._supervisor.rest()
+
+    @contextlib.contextmanager
+    def _counted(self, place: AbstractContextManager[None]) -> Iterator[None]:
+        with contextlib.ExitStack() as stack:
+            with self._counting():
+                stack.enter_context(place)
+            yield
+
+    @contextlib.contextmanager
+    def _counting(self) -> Iterator[None]:
+        try:
+            yield
+        except Overloaded as error:
+            self._metrics.refused(error.reason)
+            raise
+
+    def _report(self) -> None:
+        self._metrics.queue(len(self._tickets), self._queue.windows, self._queue.seconds)
+
+
+def _final(error: EngineFailed) -> EngineFailed:
+    """What the client is told when there is no further attempt."""
+    if isinstance(error, WorkerLost):
+        return EngineFailed(
+            f"The engine's process died over this recording ({error}), which was tried twice. Send another form of it."
+        )
+    if isinstance(error, DeadlineExceeded):
+        return error
+    return EngineFailed(f"{error} Send it again; if that fails too, the server's journal says more.")
