@@ -19,7 +19,7 @@ def transcripts(request: pytest.FixtureRequest) -> bool:
 
 @pytest.fixture
 def started(tmp_path: Path, model_folder: Path, transcripts: bool) -> Iterator[ServerProcess]:
-    more = {"log": {"format": "json", "transcripts": transcripts}, "transcription": {"language": "de"}}
+    more: dict[str, dict[str, Any]] = {"log": {"format": "json", "transcripts": transcripts}, "transcription": {"language": "de"}}
     with server_process(tmp_path, model_folder, more=more) as server:
         until(server.ready)
         yield server

@@ -21,7 +21,7 @@ PRIORITIES = {logging.CRITICAL: 2, logging.ERROR: 3, logging.WARNING: 4, logging
 # journald cuts a line of more than 48 KiB in two (LineMax= of journald.conf(5)), and neither half is JSON.
 LONGEST = 45_000
 CUT = " [...]"
-# Tells the child processes what form to write. It is no setting, and it is not of the settings' names, which would look like one.
+# Tells the child processes what form to write, and from which level up. It is no setting, and it is not of the settings' names, which would look like one.
 FORM = "HAILO_LOG_FORM"
 # What every record has; the rest is what the caller gave as `extra`. `color_message` is uvicorn's, for a terminal.
 _STANDARD = {*logging.LogRecord("", 0, "", 0, "", (), None).__dict__, "message", "asctime", "taskName", "color_message"}
@@ -124,7 +124,7 @@ def configure(form: Form = "auto", *, transcripts: bool = False, level: int = lo
     _transcripts = transcripts
     journal = "JOURNAL_STREAM" in os.environ
     as_json = journal if form == "auto" else form == "json"
-    os.environ[FORM] = "json" if as_json else "text"
+    os.environ[FORM] = f"{'json' if as_json else 'text'} {level}"
     handler = logging.StreamHandler(sys.stderr)
     # Where the stream is not of UTF-8, it would write what it lacks as \x.., which no JSON has.
     unicode = (sys.stderr.encoding or "").lower() in ("utf-8", "utf8")
@@ -136,7 +136,8 @@ def configure(form: Form = "auto", *, transcripts: bool = False, level: int = lo
 
 def configure_child() -> None:
     """Do as the parent does: it left a word in the environment. Children run nothing of a request, and know no transcripts."""
-    configure("json" if os.environ.get(FORM) == "json" else "text")
+    form, _, level = os.environ.get(FORM, "").partition(" ")
+    configure("json" if form == "json" else "text", level=int(level) if level.isdigit() else logging.INFO)
 
 
 def _uncaught(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:

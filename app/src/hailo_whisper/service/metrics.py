@@ -27,7 +27,7 @@ WINDOWS_BUCKETS = (1, 2, 3, 4, 6, 8, 12, 16, 32, 64)
 FACTOR_BUCKETS = (0.01, 0.02, 0.03, 0.05, 0.075, 0.1, 0.15, 0.2, 0.3, 0.5, 0.75, 1, 2)
 
 # A series more for each one, with the time when it began, which nobody asks for.
-disable_created_metrics()
+disable_created_metrics()  # type: ignore[no-untyped-call]
 
 
 class Metrics:

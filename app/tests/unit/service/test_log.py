@@ -219,8 +219,9 @@ def test_an_exception_that_nobody_caught_is_logged(form: str) -> None:
 
 @pytest.mark.parametrize("form", ["json", "text"])
 def test_a_child_writes_as_its_parent_does(form: log.Form) -> None:
-    log.configure(form)
-    program = "from hailo_whisper.service import log\nlog.configure_child()\nimport logging\nlogging.error('from the child')"
+    log.configure(form, level=logging.WARNING)
+    program = "from hailo_whisper.service import log\nlog.configure_child()\nimport logging\nlogging.info('too much')\nlogging.error('from the child')"
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=True)
     assert "from the child" in done.stderr
+    assert "too much" not in done.stderr
     assert done.stderr.startswith("{") == (form == "json")
