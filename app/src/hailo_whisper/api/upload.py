@@ -53,6 +53,7 @@ class _Parser(MultiPartParser):
         super().__init__(headers, stream, max_files=8, max_fields=64)
         self.file = -1
         self.size = 0
+        self.whole = False
         self._limit = limit
         self._taking = False
 
@@ -74,6 +75,11 @@ class _Parser(MultiPartParser):
             view = memoryview(data)[start : min(end, start + room)]
             while view:
                 view = view[os.write(self.file, view) :]
+
+    def on_part_end(self) -> None:
+        """End a part."""
+        super().on_part_end()
+        self.whole = self.whole or self._taking
 
     def close(self) -> None:
         """Give back what was taken."""
@@ -113,7 +119,7 @@ async def _receive(request: Request, limit: int, stall: float, patience: asyncio
             form = await parser.parse()
         except MultiPartException as error:
             raise ApiError(400, f"The multipart body cannot be read: {error.message}") from None
-        if parser.file < 0:
+        if not parser.whole:
             raise ApiError(400, "The field `file` is missing. Send the recording as a file in it.", param="file")
         if parser.size > limit:
             raise _too_large(limit, parser.size)
