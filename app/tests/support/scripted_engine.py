@@ -27,7 +27,13 @@ class ScriptedEngine:
     @property
     def capabilities(self) -> Capabilities:
         seconds = 2.0 if "short-windows" in self._script else 30.0
-        return Capabilities(window_seconds=seconds, batch=4, languages=LANGUAGES, detects_language=True)
+        return Capabilities(
+            window_seconds=seconds,
+            batch=4,
+            lanes=2 if "two-lanes" in self._script else 1,
+            languages=LANGUAGES,
+            detects_language=True,
+        )
 
     def load(self, config: ModelConfig) -> None:
         self._folder = config.path

@@ -16,6 +16,8 @@ class Capabilities:
     """The longest window that it takes, in seconds."""
     batch: int
     """How many windows it takes at once, at most, for the memory that it found."""
+    lanes: int
+    """How many batches it takes at the same time, each in a thread of its own."""
     languages: list[str]
     """ISO 639-1 codes that the model knows."""
     detects_language: bool
@@ -28,7 +30,7 @@ class ModelConfig:
     path: Path
     compute_type: str
     threads: int
-    """0: one for each core that this process may use."""
+    """Of all lanes together; 0: one for each core that this process may use."""
     batch: int = 0
     """Most windows at once; 0: what suits the engine."""
     margin_seconds: float = 5.0

@@ -1,91 +1,252 @@
 """The parts that need no model; the contract tests transcribe with a real one."""
 
+from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import ctranslate2
 import faster_whisper
 import numpy as np
 import pytest
+from faster_whisper.feature_extractor import FeatureExtractor
 
-from hailo_whisper.engines.ctranslate2 import LADDER, CTranslate2Engine
+from hailo_whisper.engines.ctranslate2 import CTranslate2Engine, lanes
 from hailo_whisper.engines.engine import Capabilities, ModelConfig, Options
-from hailo_whisper.speech.waveform import Samples
+from hailo_whisper.speech.waveform import RATE, Samples
+
+BEGIN = 1000
+ENGLISH = Options(language="en", beam=3)
+
+
+def result(text: str = "yes", logprob: float = -0.2, no_speech: float = 0.0, until: float | None = None) -> Any:
+    """What CTranslate2 gives: the letters are the tokens."""
+    tokens = [BEGIN, *map(ord, text), *([BEGIN + round(until / 0.02)] if until is not None else [])]
+    return SimpleNamespace(
+        sequences_ids=[tokens], scores=[logprob * (len(tokens) + 1) / max(len(tokens), 1)], no_speech_prob=no_speech
+    )
+
+
+class FakeWhisper:
+    """CTranslate2's model: remembers what it was asked, and answers what the test wants."""
+
+    def __init__(self) -> None:
+        self.is_multilingual = True
+        self.contexts: list[int] = []
+        self.asked: list[dict[str, Any]] = []
+        self.answer: Callable[[int, dict[str, Any]], Any] = lambda _, asked: result()
+
+    def encode(self, features: Any) -> Any:
+        self.contexts.append(features.shape[2])
+        # The first feature goes through, so that a decoding can be told from another.
+        return np.full((1, features.shape[2] // 2, 4), np.asarray(features)[0, 0, 0], np.float32)
+
+    def generate(self, encoded: Any, prompts: list[list[int]], **asked: Any) -> list[Any]:
+        self.asked.append({"shape": tuple(encoded.shape), "prompts": prompts, **asked})
+        return [self.answer(i, self.asked[-1]) for i in range(len(prompts))]
+
+    def detect_language(self, encoded: Any) -> Any:
+        return [[("<|de|>", 0.9), ("<|en|>", 0.1)]]
 
 
 class FakeModel:
-    """Says how it was made and what it was asked."""
+    """faster-whisper's model."""
+
+    max_length = 448
+    hf_tokenizer = None
+    supported_languages = ("en", "de")
 
     def __init__(self, path: str, **how: Any) -> None:
         self.path, self.how = path, how
-        self.model = SimpleNamespace(is_multilingual=False)
-        self.supported_languages = ["en"]
-        self.asked: dict[str, Any] = {}
+        self.model = FakeWhisper()
+        self.feature_extractor = FeatureExtractor()
 
-    def transcribe(self, samples: Samples, **options: Any) -> tuple[list[Any], Any]:
-        self.asked = options
-        segment = SimpleNamespace(
-            start=0.0,
-            end=len(samples) / 16000,
-            text=" yes",
-            tokens=[1],
-            temperature=0,
-            avg_logprob=-0.1,
-            compression_ratio=1.0,
-            no_speech_prob=0.2,
-            seek=0,
-        )
-        return [segment], SimpleNamespace(language="de")
+    def get_prompt(self, tokenizer: Any, previous: list[int]) -> list[int]:
+        return [*previous, ord(tokenizer.language[0])]
+
+
+class FakeTokenizer:
+    timestamp_begin = BEGIN
+
+    def __init__(self, _: Any, multilingual: bool, task: str, language: str) -> None:
+        self.language = language
+
+    def encode(self, text: str) -> list[int]:
+        return list(map(ord, text))
+
+    def decode(self, tokens: list[int]) -> str:
+        return "".join(chr(token) for token in tokens if token < BEGIN)
+
+
+@pytest.fixture(autouse=True)
+def fakes(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(faster_whisper, "WhisperModel", FakeModel)
+    monkeypatch.setattr("faster_whisper.tokenizer.Tokenizer", FakeTokenizer)
+    monkeypatch.setattr("faster_whisper.transcribe.get_suppressed_tokens", lambda *_: (7,))
+    monkeypatch.setattr(ctranslate2.StorageView, "from_array", staticmethod(lambda array: array))
 
 
 @pytest.fixture
-def engine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> CTranslate2Engine:
-    monkeypatch.setattr(faster_whisper, "WhisperModel", FakeModel)
+def engine(tmp_path: Path) -> CTranslate2Engine:
     engine = CTranslate2Engine()
-    engine.load(ModelConfig(tmp_path, "int8", 2))
+    engine.load(ModelConfig(tmp_path, "int8", 2, margin_seconds=3.0, least_seconds=8.0))
     return engine
 
 
-def test_capabilities_are_those_of_the_model(engine: CTranslate2Engine) -> None:
-    assert engine.capabilities == Capabilities(window_seconds=30.0, batch=8, languages=["en"], detects_language=False)
-    engine._model.model.is_multilingual = True
-    engine._model.supported_languages = ["en", "de"]
-    assert engine.capabilities == Capabilities(window_seconds=30.0, batch=8, languages=["en", "de"], detects_language=True)
+@pytest.fixture
+def model(engine: CTranslate2Engine) -> FakeWhisper:
+    whisper: FakeWhisper = engine._model.model
+    return whisper
+
+
+def sound(seconds: float) -> Samples:
+    return np.sin(np.arange(round(seconds * RATE), dtype=np.float32) / 5) * np.float32(0.3)
+
+
+def test_capabilities_are_those_of_the_model(engine: CTranslate2Engine, model: FakeWhisper, tmp_path: Path) -> None:
+    assert engine.capabilities == Capabilities(30.0, batch=8, lanes=2, languages=["en", "de"], detects_language=True)
+    model.is_multilingual = False
+    assert not engine.capabilities.detects_language
+    engine.load(ModelConfig(tmp_path, "int8", 2, batch=3))
+    assert engine.capabilities.batch == 3
 
 
 def test_the_model_is_loaded_from_the_folder_and_from_nowhere_else(engine: CTranslate2Engine, tmp_path: Path) -> None:
     assert engine._model.path == str(tmp_path)
-    assert engine._model.how == {"device": "cpu", "compute_type": "int8", "cpu_threads": 2, "local_files_only": True}
+    assert engine._model.how == {
+        "device": "cpu",
+        "compute_type": "int8",
+        "cpu_threads": 1,
+        "num_workers": 2,
+        "local_files_only": True,
+    }
+
+
+@pytest.mark.parametrize(("threads", "expected"), [(1, 1), (2, 2), (3, 1), (4, 2), (8, 4), (64, 4)])
+def test_lanes_share_the_threads(threads: int, expected: int) -> None:
+    assert lanes(threads) == expected
 
 
 def test_no_threads_means_one_for_each_core(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(faster_whisper, "WhisperModel", FakeModel)
-    monkeypatch.setattr("os.sched_getaffinity", lambda _: {0, 1, 2})
+    monkeypatch.setattr("os.sched_getaffinity", lambda _: set(range(8)))
     engine = CTranslate2Engine()
     engine.load(ModelConfig(tmp_path, "int8", 0))
-    assert engine._model.how["cpu_threads"] == 3
+    assert (engine._model.how["cpu_threads"], engine._model.how["num_workers"]) == (2, 4)
 
 
-def test_a_name_is_no_folder_and_is_not_fetched(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(faster_whisper, "WhisperModel", FakeModel)
+def test_a_name_is_no_folder_and_is_not_fetched(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError, match="none is not a folder"):
         CTranslate2Engine().load(ModelConfig(tmp_path / "none", "int8", 0))
 
 
-def test_the_options_reach_the_model(engine: CTranslate2Engine) -> None:
-    samples = np.zeros(16000, np.float32)
-    results = engine.transcribe([samples, samples[:8000]], Options(language=None, beam=3, prompt="Austen"))
-    assert [result.segments[0].end for result in results] == [1.0, 0.5]
-    assert results[0].language == "de"
-    assert engine._model.asked == {
-        "language": None,
-        "task": "transcribe",
-        "beam_size": 3,
-        "temperature": LADDER,
-        "initial_prompt": "Austen",
-    }
-    engine.transcribe([samples], Options(language="en", beam=5, temperature=0.4))
-    assert engine._model.asked["temperature"] == (0.4,)
+def test_the_options_reach_the_decoder(engine: CTranslate2Engine, model: FakeWhisper) -> None:
+    (heard,) = engine.transcribe([sound(2)], Options(language="en", beam=3, prompt=" Austen "))
+    assert (heard.language, heard.fallbacks, [segment.text for segment in heard.segments]) == ("en", 0, ["yes"])
+    (asked,) = model.asked
+    assert asked["prompts"] == [[*map(ord, " Austen"), ord("e")]]
+    assert (asked["beam_size"], asked["suppress_tokens"], asked["return_no_speech_prob"]) == (3, (7,), True)
+
+
+def test_a_temperature_samples_and_takes_the_likeliest(engine: CTranslate2Engine, model: FakeWhisper) -> None:
+    (heard,) = engine.transcribe([sound(2)], Options(language="en", beam=3, temperature=0.4))
+    assert (model.asked[0]["beam_size"], model.asked[0]["sampling_temperature"], model.asked[0]["num_hypotheses"]) == (1, 0.4, 5)
+    assert heard.segments[0].temperature == 0.4
+
+
+@pytest.mark.parametrize(("seconds", "frames"), [(1, 800), (5, 800), (6, 900), (29, 3000), (30, 3000)])
+def test_the_encoder_is_given_the_speech_and_a_margin(
+    engine: CTranslate2Engine, model: FakeWhisper, seconds: float, frames: int
+) -> None:
+    engine.transcribe([sound(seconds)], ENGLISH)
+    assert model.contexts == [frames]
+    assert model.asked[0]["shape"] == (1, frames // 2, 4)
+
+
+def test_the_margin_is_silence_as_whisper_knows_it(engine: CTranslate2Engine) -> None:
+    """Samples of 0 after the speech give the same features; the frames that see the edge are left out."""
+    from hailo_whisper.engines.ctranslate2 import _padded
+
+    padded = _padded(engine._features(sound(2)), 800)
+    expected = FeatureExtractor()(np.pad(sound(2), (0, 6 * RATE)))[:, :800]
+    np.testing.assert_allclose(padded[:, :198], expected[:, :198], atol=1e-4)
+    np.testing.assert_allclose(padded[:, 203:], expected[:, 203:], atol=1e-4)
+
+
+def test_windows_of_about_one_length_are_decoded_together(engine: CTranslate2Engine, model: FakeWhisper) -> None:
+    heard = engine.transcribe([sound(2), sound(26), sound(4), sound(25)], ENGLISH)
+    assert [asked["shape"][:2] for asked in model.asked] == [(2, 1450), (2, 400)]
+    assert [round(one.segments[0].end) for one in heard] == [2, 26, 4, 25]
+
+
+def test_a_batch_is_no_larger_than_its_memory(engine: CTranslate2Engine, model: FakeWhisper) -> None:
+    engine.transcribe([sound(27)] * 5, ENGLISH)
+    assert all(windows * frames / 50 <= 64 for windows, frames, _ in (asked["shape"] for asked in model.asked))
+    assert sum(asked["shape"][0] for asked in model.asked) == 5
+
+
+def test_the_language_is_detected_when_none_is_given(engine: CTranslate2Engine, model: FakeWhisper) -> None:
+    (heard,) = engine.transcribe([sound(2)], Options(language=None, beam=1))
+    assert heard.language == "de"
+    assert model.asked[0]["prompts"] == [[ord("d")]]
+    model.is_multilingual = False
+    assert engine.transcribe([sound(2)], Options(language=None, beam=1))[0].language == "en"
+
+
+def test_what_looks_wrong_is_decoded_again_in_full_context(engine: CTranslate2Engine, model: FakeWhisper) -> None:
+    model.answer = lambda i, asked: result("again and " * 20) if i == 1 and asked["shape"][1] == 400 else result("fine")
+    heard = engine.transcribe([sound(2), sound(2.1), sound(2.2)], ENGLISH)
+    assert [(one.segments[0].text, one.fallbacks) for one in heard] == [("fine", 0), ("fine", 1), ("fine", 0)]
+    assert [asked["shape"][:2] for asked in model.asked] == [(3, 400), (1, 1500)]
+
+
+def test_the_ladder_goes_up_until_a_result_is_good(engine: CTranslate2Engine, model: FakeWhisper) -> None:
+    model.answer = lambda _, asked: result("good") if asked.get("sampling_temperature") == 0.4 else result("bad", logprob=-2)
+    (heard,) = engine.transcribe([sound(2)], ENGLISH)
+    assert [asked.get("sampling_temperature", 0) for asked in model.asked] == [0, 0, 0.2, 0.4]
+    assert (heard.segments[0].text, heard.segments[0].temperature, heard.fallbacks) == ("good", 0.4, 3)
+
+
+def test_at_the_end_of_the_ladder_the_best_try_counts(engine: CTranslate2Engine, model: FakeWhisper) -> None:
+    model.answer = lambda _, asked: result("x", logprob=-1.5 - abs(asked.get("sampling_temperature", 0) - 0.6))
+    (heard,) = engine.transcribe([sound(2)], ENGLISH)
+    assert (heard.segments[0].temperature, heard.fallbacks, len(model.asked)) == (0.6, 6, 7)
+
+
+def test_with_a_temperature_only_the_context_may_grow(engine: CTranslate2Engine, model: FakeWhisper) -> None:
+    model.answer = lambda *_: result("bad", logprob=-2)
+    engine.transcribe([sound(2)], Options(language="en", beam=1, temperature=0.8))
+    assert [(asked["shape"][1], asked["sampling_temperature"]) for asked in model.asked] == [(400, 0.8), (1500, 0.8)]
+
+
+def test_silence_is_believed_in_full_context_only(engine: CTranslate2Engine, model: FakeWhisper) -> None:
+    model.answer = lambda *_: result("thank you", logprob=-2, no_speech=0.9)
+    (heard,) = engine.transcribe([sound(2)], ENGLISH)
+    assert heard.segments == []
+    assert [asked["shape"][1] for asked in model.asked] == [400, 1500]
+
+
+def test_a_loop_is_cut_off_and_tried_again(engine: CTranslate2Engine, model: FakeWhisper) -> None:
+    model.answer = lambda _, asked: result("abcdefg" * 12) if asked["shape"][1] == 400 else result("fine")
+    (heard,) = engine.transcribe([sound(1)], ENGLISH)
+    assert model.asked[0]["max_length"] == 1 + 64
+    assert heard.segments[0].text == "fine"
+
+
+def test_what_was_left_unheard_is_heard_next(engine: CTranslate2Engine, model: FakeWhisper) -> None:
+    answers = iter([result("one", until=4.0), result("two", until=5.9)])
+    model.answer = lambda *_: next(answers)
+    (heard,) = engine.transcribe([sound(10)], ENGLISH)
+    assert [(segment.text, segment.start, round(segment.end, 2), segment.seek) for segment in heard.segments] == [
+        ("one", 0.0, 4.0, 0),
+        ("two", 4.0, 9.9, 400),
+    ]
+    assert model.contexts == [1300, 900]
+
+
+def test_a_rest_that_is_not_understood_is_left_out(engine: CTranslate2Engine, model: FakeWhisper) -> None:
+    model.answer = lambda *_: result("one", until=4.0) if len(model.asked) == 1 else result("hm", logprob=-3)
+    (heard,) = engine.transcribe([sound(10)], ENGLISH)
+    assert [segment.text for segment in heard.segments] == ["one"]
 
 
 def test_close_drops_the_model(engine: CTranslate2Engine) -> None:

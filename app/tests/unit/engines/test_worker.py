@@ -35,7 +35,13 @@ def _load(worker: Worker, folder: Path) -> dict[str, Any]:
 def test_load_answers_with_what_the_engine_can_do(worker: Worker, model_folder: Path) -> None:
     (model_folder / "script").write_text("settings")
     assert _load(worker, model_folder) == {
-        "capabilities": {"window_seconds": 30.0, "batch": 4, "languages": ["en", "de", "ar"], "detects_language": True}
+        "capabilities": {
+            "window_seconds": 30.0,
+            "batch": 4,
+            "lanes": 1,
+            "languages": ["en", "de", "ar"],
+            "detects_language": True,
+        }
     }
     assert (model_folder / "settings").read_text() == "int8 3 2 4.0 9.0"
 

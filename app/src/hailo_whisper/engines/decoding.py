@@ -1,0 +1,92 @@
+"""What Whisper's decoder gave for one window: whether to believe it, and where its segments begin and end.
+
+The thresholds and the rules are those of https://github.com/openai/whisper, transcribe().
+"""
+
+import zlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+COMPRESSION_RATIO = 2.4
+"""Above it the text repeats itself."""
+AVG_LOGPROB = -1.0
+"""Below it the decoder was guessing."""
+NO_SPEECH = 0.6
+"""Above it, and with a decoder that was guessing, there is no speech."""
+TICK = 0.02
+"""Seconds from one timestamp token to the next."""
+
+
+@dataclass(frozen=True)
+class Decoded:
+    """One decoding of a window."""
+
+    tokens: list[int]
+    """Of text and of timestamps, without the prompt and the end."""
+    text: str
+    temperature: float
+    avg_logprob: float
+    no_speech_prob: float
+    finished: bool
+    """Whether the decoder came to an end by itself."""
+
+    @property
+    def compression_ratio(self) -> float:
+        """As `compression_ratio` gives it for the text."""
+        return compression_ratio(self.text)
+
+    @property
+    def silent(self) -> bool:
+        """Whether what was heard is no speech."""
+        return self.no_speech_prob > NO_SPEECH and self.avg_logprob < AVG_LOGPROB
+
+    @property
+    def doubtful(self) -> bool:
+        """Whether it looks wrong, so that another try is worth its time."""
+        return not self.finished or self.compression_ratio > COMPRESSION_RATIO or self.avg_logprob < AVG_LOGPROB
+
+
+@dataclass(frozen=True)
+class Part:
+    """The tokens between two timestamps; times are seconds from the beginning of the window."""
+
+    start: float
+    end: float
+    tokens: list[int]
+
+
+def compression_ratio(text: str) -> float:
+    """Size of the text in UTF-8 over its size compressed by zlib; 0 for no text."""
+    data = text.encode()
+    return len(data) / len(zlib.compress(data)) if data else 0.0
+
+
+def best(tries: Sequence[Decoded]) -> Decoded:
+    """Of several tries that all look wrong, the likeliest of those that do not repeat themselves."""
+    sane = [decoded for decoded in tries if decoded.compression_ratio <= COMPRESSION_RATIO]
+    return max(sane or tries, key=lambda decoded: decoded.avg_logprob)
+
+
+def parts(tokens: Sequence[int], timestamp_begin: int, duration: float) -> tuple[list[Part], float]:
+    """Cut the tokens of a window of `duration` seconds at their timestamps, of which `timestamp_begin` is 0 s.
+
+    Returns the parts and how far, in seconds, the decoder says it has listened. Text that no timestamp closes lasts until
+    the end of the window; no end comes before its beginning, and nothing lies outside of the window.
+    """
+    found: list[Part] = []
+    start, words = 0.0, list[int]()
+    heard = 0.0
+    for token in tokens:
+        if token < timestamp_begin:
+            words.append(token)
+            continue
+        at = min((token - timestamp_begin) * TICK, duration)
+        heard = max(heard, at)
+        if words:
+            found.append(Part(start, max(at, start), words))
+            words = []
+        start = at
+    if words:
+        found.append(Part(min(start, duration), duration, words))
+        heard = duration
+    return found, heard
