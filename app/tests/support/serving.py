@@ -97,7 +97,7 @@ async def serving(
     supervisor = Supervisor(launch, patience, metrics)
     scheduler = Scheduler(supervisor, settings, metrics)
     scheduler.start_seconds = patience.start
-    decoder = Decoder(settings.limits.duration_seconds, 60)
+    decoder = Decoder(settings.limits.duration_seconds, 60, metrics)
     app = api.create(settings, supervisor, scheduler, decoder, created=lambda: 1234567890, counts=metrics)
     transport = httpx.ASGITransport(app, raise_app_exceptions=False)
     with clip_to_hear.waveform:

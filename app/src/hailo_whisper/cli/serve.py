@@ -3,18 +3,17 @@
 import argparse
 import asyncio
 import ipaddress
+import signal
 import socket
 import sys
 from pathlib import Path
-from types import FrameType
 
 import uvicorn
-from fastapi import FastAPI
 
 from .. import settings as configuration
 from ..api import app as api
 from ..api import connection
-from ..engines.supervisor import State, Supervisor
+from ..engines.supervisor import Supervisor
 from ..engines.warm_up import warm_up
 from ..failure import Failure
 from ..scheduling.scheduler import Scheduler
@@ -24,9 +23,11 @@ from ..settings import Settings
 from ..speech.decoder import Decoder
 from . import assembly
 from .assembly import ENGINE
+from .drain import DrainingServer
+from .service import Service
 
-# The unit's TimeoutStopSec is a little longer.
-DRAIN_SECONDS = 30
+# Longer than the clients of the OpenAI SDKs keep a connection (5 s): who closes last does not close under a request's feet.
+KEEP_ALIVE_SECONDS = 30
 
 
 def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -43,14 +44,14 @@ def run(args: argparse.Namespace) -> int:
     log.configure(settings.log.format, transcripts=settings.log.transcripts)
     metrics = Metrics()
     listener = notify.inherited_socket() or _listen(settings)
-    supervisor = Supervisor(
-        assembly.launch(settings, args.engine, warm_up(settings.transcription.beam)), assembly.patience(settings), metrics
-    )
-    scheduler = Scheduler(supervisor, settings, metrics)
+    launch = assembly.launch(settings, args.engine, warm_up(settings.transcription.beam))
+    supervisor = Supervisor(launch, assembly.patience(settings), metrics)
     metrics.watch_worker(lambda: supervisor.pid)
-    decoder = Decoder(settings.limits.duration_seconds, settings.limits.deadline_seconds)
-    application = api.create(settings, supervisor, scheduler, decoder, created=lambda: _created(settings), counts=metrics)
-    asyncio.run(_serve(application, listener, settings))
+    scheduler = Scheduler(supervisor, settings, metrics)
+    decoder = Decoder(settings.limits.duration_seconds, settings.limits.deadline_seconds, metrics)
+    app = api.create(settings, supervisor, scheduler, decoder, created=lambda: _created(service.settings), counts=metrics)
+    service = Service(settings, launch, supervisor, scheduler, decoder, app, load=lambda: configuration.load(args.config))
+    asyncio.run(_serve(service, listener))
     return 0
 
 
@@ -59,56 +60,32 @@ def _created(settings: Settings) -> int:
     return int(folder.stat().st_mtime) if folder.is_dir() else 0
 
 
-class _Server(uvicorn.Server):
-    """Says that it is going before it goes, so that a balancer sends the next request elsewhere."""
-
-    def __init__(self, config: uvicorn.Config, application: FastAPI) -> None:
-        super().__init__(config)
-        self._application = application
-
-    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
-        notify.notify("STOPPING=1", "STATUS=draining")
-        self._application.state.draining = True
-        super().handle_exit(sig, frame)
-
-
-async def _serve(application: FastAPI, listener: socket.socket, settings: Settings) -> None:
+async def _serve(service: Service, listener: socket.socket) -> None:
     config = uvicorn.Config(
-        application,
-        http=connection.protocol(settings.limits.stall_seconds),
+        service.app,
+        http=connection.protocol(service.settings.limits.stall_seconds),
         log_config=None,
         access_log=False,
-        timeout_graceful_shutdown=DRAIN_SECONDS,
         server_header=False,
+        timeout_keep_alive=KEEP_ALIVE_SECONDS,
     )
-    server = _Server(config, application)
-    watcher = asyncio.create_task(_tell_systemd(application.state.supervisor, settings))
+    server = DrainingServer(config, leaving=service.leave, give_up=service.scheduler.stop)
+    tasks = {asyncio.create_task(service.tell_systemd())}
+
+    def reload() -> None:
+        # Kept in a set, because the loop itself keeps no task alive.
+        task = asyncio.create_task(service.reload())
+        tasks.add(task)
+        task.add_done_callback(tasks.discard)
+
+    # Of a terminal, it says that the terminal is gone.
+    if not sys.stdin.isatty():
+        asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, reload)
     try:
         await server.serve(sockets=[listener])
     finally:
-        watcher.cancel()
-
-
-async def _tell_systemd(supervisor: Supervisor, settings: Settings) -> None:
-    """READY=1 when the warm-up is over, then the state as the unit's status, and the watchdog as long as all is well.
-
-    A model that is missing does not keep the unit from starting: it stays up, its status and /health/ready say what to do,
-    and it goes on by itself when that was done.
-    """
-    # The supervisor has a deadline of its own for loading; systemd's must not come first.
-    notify.notify(f"EXTEND_TIMEOUT_USEC={int((settings.limits.load_seconds + 60) * 1e6)}", "STATUS=loading the model")
-    await supervisor.settled()
-    notify.notify("READY=1", _status(supervisor, settings))
-    interval = min((notify.watchdog_seconds() or 10.0) / 3, 5.0)
-    while True:
-        await asyncio.sleep(interval)
-        notify.notify(_status(supervisor, settings), *(["WATCHDOG=1"] if supervisor.answering else []))
-
-
-def _status(supervisor: Supervisor, settings: Settings) -> str:
-    if supervisor.state is State.READY:
-        return f"STATUS=ready: model {settings.model.name}"
-    return f"STATUS={supervisor.state}: {supervisor.reason or settings.model.name}"
+        for task in tasks:
+            task.cancel()
 
 
 def _listen(settings: Settings) -> socket.socket:

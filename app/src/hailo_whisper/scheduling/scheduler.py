@@ -17,6 +17,7 @@ from ..engines.engine import Capabilities, Options
 from ..engines.failures import DeadlineExceeded, EngineFailed, Unavailable, WorkerLost
 from ..engines.handle import Item
 from ..engines.supervisor import State, Supervisor
+from ..service.log import note
 from ..service.metrics import Metrics
 from ..settings import Settings
 from ..speech.transcript import WindowResult
@@ -47,6 +48,8 @@ class _Ticket:
     heard: Heard | None
     waited: float | None = field(default=None)
     """Seconds until its first batch."""
+    engine: float = 0.0
+    """Seconds of the batches that it had a part in."""
 
 
 class Scheduler:
@@ -125,6 +128,8 @@ class Scheduler:
             self._queue.drop(job)
             del self._tickets[job]
             self._report()
+            facts = {"wait_seconds": ticket.waited, "engine_seconds": ticket.engine, "windows": len(windows)}
+            note(**{name: value for name, value in facts.items() if value is not None})
 
     def stop(self) -> None:
         """Give up what is still under way, because the server has to go."""
@@ -201,6 +206,8 @@ class Scheduler:
         self._speed.measured(sum(max(piece.window.duration, floor) for piece in batch), seconds)
         self._metrics.batch(len(batch), sum(piece.window.duration for piece in batch), seconds)
         self._metrics.fallback(sum(result.fallbacks for result in results))
+        for job in {piece.job for piece in batch} & self._tickets.keys():
+            self._tickets[job].engine += seconds
         for piece, result in zip(batch, results, strict=True):
             piece.job.done(result.language if result.segments else None, now)
             piece.job.alone = False

@@ -2,12 +2,14 @@
 
 import asyncio
 import logging
+import time
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, Self
 
 from ..failure import Failure
 from ..service.child import Child, ChildDied, ChildTimeout, Message
+from ..service.metrics import Metrics
 from .detection import Detection
 from .waveform import Waveform
 from .windows import Span
@@ -17,15 +19,21 @@ log = logging.getLogger(__name__)
 IDLE_SECONDS = 30.0
 """Without a recording, after which a process is ended and its memory given back."""
 
+# Seconds for each second of the longest recording: what a slow machine takes that has other things to do.
+DEADLINE_FACTOR = 0.05
 TOO_LONG = "The audio takes too long to decode. Send it in another format, or in parts."
 
 
 class MediaRefused(Failure):
-    """The media cannot be transcribed; the message is for whoever sent it. `code` is that of the OpenAI contract, or None."""
+    """The media cannot be transcribed; the message is for whoever sent it.
 
-    def __init__(self, message: str, code: str | None = None) -> None:
+    `code` is that of the OpenAI contract, or None; `reason` is a word for the metrics.
+    """
+
+    def __init__(self, message: str, code: str | None = None, reason: str = "refused") -> None:
         super().__init__(message)
         self.code = code
+        self.reason = reason
 
 
 @dataclass(frozen=True)
@@ -44,11 +52,18 @@ class Recording:
 
 
 class Decoder:
-    """Decodes up to `size` recordings at a time, each within `deadline` seconds and of `max_seconds` of sound at most."""
+    """Decodes up to `size` recordings at a time, each of `max_seconds` of sound at most.
 
-    def __init__(self, max_seconds: float, deadline: float, size: int = 2, module: str = "hailo_whisper.speech.decode") -> None:
+    A recording may take `deadline` seconds and DEADLINE_FACTOR of `max_seconds`: one that burns CPU is stopped far earlier, by
+    the limit that speech.decode sets itself. `module` is another one in tests only.
+    """
+
+    def __init__(
+        self, max_seconds: float, deadline: float, metrics: Metrics, size: int = 2, module: str = "hailo_whisper.speech.decode"
+    ) -> None:
         self._max_seconds = max_seconds
-        self._deadline = deadline
+        self._deadline = deadline + max_seconds * DEADLINE_FACTOR
+        self._metrics = metrics
         self._module = module
         self._places = asyncio.Semaphore(size)
         self._idle: list[Child] = []
@@ -60,6 +75,11 @@ class Decoder:
     def pids(self) -> list[int]:
         """Process ids of the decoders that there are."""
         return [child.pid for child in [*self._busy, *self._idle]]
+
+    def configure(self, max_seconds: float, deadline: float) -> None:
+        """Take new limits, for the recordings to come."""
+        self._max_seconds = max_seconds
+        self._deadline = deadline + max_seconds * DEADLINE_FACTOR
 
     async def decode(self, media: int, detection: Detection | None, longest: float) -> Recording:
         """Decode media of any supported format, and find its speech, in spans of `longest` seconds at most.
@@ -73,15 +93,26 @@ class Decoder:
             "longest": longest,
         }
         async with self._places:
-            answer = await self._ask(order, media)
+            began = time.monotonic()
+            try:
+                recording = self._recording(await self._ask(order, media))
+            except MediaRefused as refusal:
+                self._metrics.decode_failed(refusal.reason)
+                raise
+            self._metrics.decoded(recording.waveform.duration, time.monotonic() - began)
+            return recording
+
+    def _recording(self, answer: Message) -> Recording:
         if not answer.data.get("shut_in", True) and not self._told:
             self._told = True
             log.warning("this machine has no seccomp filter for the decoder: only its memory, CPU time and output are limited")
         if "refused" in answer.data:
-            raise MediaRefused(answer.data["refused"], answer.data["code"])
+            raise MediaRefused(answer.data["refused"], answer.data["code"], "refused")
         if "failed" in answer.data:
             log.warning("decoding failed: %s", answer.data["failed"])
-            raise MediaRefused("Audio file might be corrupted or unsupported. Check that it plays, and send it again.")
+            raise MediaRefused(
+                "Audio file might be corrupted or unsupported. Check that it plays, and send it again.", reason="failed"
+            )
         waveform = Waveform.received(answer.fds[0], answer.data["length"])
         return Recording(waveform, [Span(start, end) for start, end in answer.data["speech"]])
 
@@ -93,13 +124,14 @@ class Decoder:
         except ChildDied as error:
             log.warning("the decoder died over an upload: %s", error)
             if "SIGXCPU" in str(error):
-                raise MediaRefused(TOO_LONG) from None
+                raise MediaRefused(TOO_LONG, reason="cpu") from None
             raise MediaRefused(
-                "Audio file might be corrupted or unsupported: it crashed the decoder. Convert it, and send it again."
+                "Audio file might be corrupted or unsupported: it crashed the decoder. Convert it, and send it again.",
+                reason="crashed",
             ) from None
         except ChildTimeout:
             log.warning("the decoder did not finish within %.0f s and was killed", self._deadline)
-            raise MediaRefused(TOO_LONG) from None
+            raise MediaRefused(TOO_LONG, reason="deadline") from None
         else:
             self._busy.remove(child)
             self._rest(child)

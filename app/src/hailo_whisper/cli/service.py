@@ -1,0 +1,123 @@
+"""One running service: the parts that the settings are handed to, again when they change, and what systemd is told of it all."""
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+from fastapi import FastAPI
+
+from ..engines.launch import Launch
+from ..engines.supervisor import State, Supervisor
+from ..failure import Failure
+from ..scheduling.scheduler import Scheduler
+from ..service import log as logs
+from ..service import notify
+from ..settings import Settings
+from ..speech.decoder import Decoder
+from . import assembly
+
+log = logging.getLogger(__name__)
+
+# Sections and settings that a running service cannot take, because systemd or the process itself acts on them at its start.
+RESTART = ("server", "storage", "resource_limits")
+# Settings that need a new worker; the rest holds from the next request on.
+WORKER = (
+    "model.name",
+    "model.path",
+    "model.compute_type",
+    "model.threads",
+    "model.batch",
+    "windows.margin_seconds",
+    "windows.least_seconds",
+)
+
+
+@dataclass
+class Service:
+    """The parts of a server, with the settings in force."""
+
+    settings: Settings
+    launch: Launch
+    supervisor: Supervisor
+    scheduler: Scheduler
+    decoder: Decoder
+    app: FastAPI
+    load: Callable[[], Settings]
+    """Reads the configuration again. Raises Failure."""
+    _trouble: str = ""
+    _told: bool = False
+
+    @property
+    def status(self) -> str:
+        """One line for systemd."""
+        if self.app.state.draining:
+            return "STATUS=draining"
+        supervisor, model = self.supervisor, self.settings.model.name
+        ready = supervisor.state is State.READY
+        text = f"ready: model {model}" if ready else f"{supervisor.state}: {supervisor.reason or model}"
+        return " ".join(f"STATUS={text}{self._trouble}".split())
+
+    def leave(self) -> None:
+        """Say that the service is going before it goes, so that a balancer sends the next request elsewhere."""
+        self.app.state.draining = True
+        notify.notify("STOPPING=1", self.status)
+
+    async def reload(self) -> None:
+        """Take a changed configuration. When it is bad, or its model cannot be used, all stays as it is."""
+        if self._told:
+            notify.notify("RELOADING=1", f"MONOTONIC_USEC={time.monotonic_ns() // 1000}")
+        try:
+            await self._take(await asyncio.to_thread(self.load))
+        except Failure as error:
+            log.error("the configuration was not taken, the old one stays: %s", error)
+            self._trouble = f"; the changed configuration was not taken: {error}"
+        finally:
+            if self._told:
+                notify.notify("READY=1", self.status)
+
+    async def _take(self, wanted: Settings) -> None:
+        old = self.settings
+        late = [section for section in RESTART if getattr(wanted, section) != getattr(old, section)]
+        new = wanted.model_copy(update={section: getattr(old, section) for section in RESTART})
+        launch = None
+        if any(_value(new, name) != _value(old, name) for name in WORKER):
+            launch = assembly.launch(new, self.launch.engine, self.launch.warm_up)
+            # Before the worker that serves now is given up.
+            await asyncio.to_thread(launch.prepare)
+        if new.transcription.beam != old.transcription.beam:
+            options = replace(self.launch.warm_up.options, beam=new.transcription.beam)
+            self.launch = replace(self.launch, warm_up=replace(self.launch.warm_up, options=options))
+        if launch:
+            self.launch = launch = replace(launch, warm_up=self.launch.warm_up)
+        self.settings = self.app.state.settings = new
+        logs.configure(new.log.format, transcripts=new.log.transcripts)
+        self.scheduler.configure(new)
+        self.supervisor.configure(launch, assembly.patience(new))
+        self.decoder.configure(new.limits.duration_seconds, new.limits.deadline_seconds)
+        self._trouble = f"; {', '.join(late)}: changed, which needs a restart" if late else ""
+        log.info("the configuration was taken%s", self._trouble)
+
+    async def tell_systemd(self) -> None:
+        """READY=1 when the warm-up is over, then the state as the unit's status, and the watchdog as long as all is well.
+
+        A model that is missing does not keep the unit from starting: it stays up, its status and /health/ready say what to do,
+        and it goes on by itself when that was done.
+        """
+        # The supervisor has a deadline of its own for loading; systemd's must not come first.
+        patience = int((self.settings.limits.load_seconds + 60) * 1e6)
+        notify.notify(f"EXTEND_TIMEOUT_USEC={patience}", "STATUS=loading the model")
+        await self.supervisor.settled()
+        self._told = True
+        notify.notify("READY=1", self.status)
+        interval = min((notify.watchdog_seconds() or 10.0) / 3, 5.0)
+        while True:
+            await asyncio.sleep(interval)
+            well = self.supervisor.answering and self.scheduler.answering
+            notify.notify(self.status, *(["WATCHDOG=1"] if well else []))
+
+
+def _value(settings: Settings, name: str) -> object:
+    section, key = name.split(".")
+    return getattr(getattr(settings, section), key)
