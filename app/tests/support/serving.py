@@ -25,6 +25,14 @@ from hailo_whisper.service.metrics import Metrics
 from hailo_whisper.settings import parse
 from hailo_whisper.speech.decoder import Decoder
 
+# Hands over a socket as systemd does: as descriptor 3 of the process whose id is in LISTEN_PID.
+LAUNCHER = """
+import os, sys
+os.dup2(int(sys.argv[1]), 3)
+os.environ.update(LISTEN_PID=str(os.getpid()), LISTEN_FDS="1")
+os.execv(sys.executable, [sys.executable, *sys.argv[2:]])
+"""
+
 ENGINE = "scripted_engine:ScriptedEngine"
 PATH = "/v1/audio/transcriptions"
 # For what is not to fail by being slow.

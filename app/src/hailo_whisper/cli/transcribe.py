@@ -165,7 +165,7 @@ def _local(args: argparse.Namespace) -> AbstractAsyncContextManager[Way]:
     scheduler = Scheduler(supervisor, settings, metrics)
     # A worker that is lost is waited for as long as it may take to load the next.
     scheduler.start_seconds = limits.load_seconds
-    decoder = Decoder(limits.duration_seconds, limits.deadline_seconds)
+    decoder = Decoder(limits.duration_seconds, limits.deadline_seconds, metrics)
     options = Options(
         language=None if args.language == DETECT else args.language or settings.transcription.language,
         beam=settings.transcription.beam,

@@ -12,6 +12,7 @@ import pytest
 import pytest_asyncio
 from polling import eventually
 
+from hailo_whisper.service.metrics import Metrics
 from hailo_whisper.speech.decoder import Decoder, MediaRefused, Recording
 from hailo_whisper.speech.detection import Detection
 from hailo_whisper.speech.waveform import memory
@@ -27,7 +28,7 @@ def _pid(decoder: Decoder) -> int:
 
 @pytest_asyncio.fixture
 async def decoder() -> AsyncIterator[Decoder]:
-    decoder = Decoder(max_seconds=10, deadline=20, size=1)
+    decoder = Decoder(10, 20, Metrics(), size=1)
     yield decoder
     decoder.close()
 
@@ -97,7 +98,7 @@ async def test_a_file_that_crashes_it_costs_one_request(
 
 
 async def test_a_file_that_never_ends_is_stopped(clip_wav: bytes) -> None:
-    decoder = Decoder(max_seconds=10, deadline=20, size=1)
+    decoder = Decoder(10, 20, Metrics(), size=1)
     await _decoded(decoder, clip_wav)
     pid = _pid(decoder)
     decoder._deadline = 0.2
