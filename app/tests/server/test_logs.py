@@ -48,7 +48,9 @@ def test_a_request_leaves_one_line_with_what_it_took(started: ServerProcess, tra
     assert line["request_id"] == response.headers["x-request-id"]
     assert (line["method"], line["path"]) == ("POST", "/v1/audio/transcriptions")
     assert line["audio_seconds"] == pytest.approx(5.3, abs=0.1)
-    assert line["seconds"] > 0
+    assert line["seconds"] >= line["engine_seconds"] > 0
+    assert line["wait_seconds"] >= 0
+    assert line["windows"] == 1
     assert line.get("transcript") == (SECRET if transcripts else None)
     assert (SECRET in started.log.read_text()) == transcripts
     assert clip_words not in started.log.read_text()

@@ -1,5 +1,7 @@
 import os
+import re
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
@@ -131,3 +133,17 @@ def test_a_label_cannot_break_the_lines() -> None:
 )
 def test_the_form_is_the_one_that_was_asked_for(accept: str, content_type: str) -> None:
     assert Metrics().exposition(accept)[1].startswith(content_type)
+
+
+def test_the_table_of_the_manual_is_complete() -> None:
+    metrics = Metrics()
+    for event, _ in EVENTS:
+        event(metrics)
+    there = set()
+    for family in text_string_to_metric_families(metrics.exposition()[0].decode()):
+        if family.name.startswith("hailo_whisper_"):
+            labels = sorted({label for sample in family.samples for label in sample.labels} - {"le"})
+            there.add((family.name + ("_total" if family.type == "counter" else ""), family.type, *labels))
+    manual = (Path(__file__).parents[4] / "docs" / "operations.md").read_text()
+    rows = re.findall(r"^\| `(hailo_whisper_\w+)` \| (\w+) \|(.*?)\| \S.* \|$", manual, re.MULTILINE)
+    assert {(name, kind, *sorted(re.findall(r"`(\w+)`", labels))) for name, kind, labels in rows} == there
