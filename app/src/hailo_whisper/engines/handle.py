@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from ..service.child import Child, Message
+from ..service.child import Child, Line, Message
 from ..speech.transcript import WindowResult
 from ..speech.waveform import Waveform
 from ..speech.windows import Window
@@ -32,6 +32,7 @@ class Handle:
         self.pid = self._child.pid
         self.pidfd = self._child.pidfd
         self.capabilities: Capabilities | None = None
+        self._free: list[Child | Line] = [self._child]
 
     @property
     def alive(self) -> bool:
@@ -53,13 +54,18 @@ class Handle:
         }
         answer = _checked(await self._child.ask(order, deadline=deadline))
         self.capabilities = Capabilities(**answer["capabilities"])
+        for _ in range(1, self.capabilities.lanes):
+            self._free.append(await self._child.line(deadline=max(end - time.monotonic(), 1.0)))
         warm_up = launch.warm_up
         clip = Item(warm_up.waveform, Window(0, warm_up.waveform.length))
         heard = await self.transcribe([clip], warm_up.options, max(end - time.monotonic(), 1.0))
         warm_up.check("".join(segment.text for result in heard for segment in result.segments))
 
     async def transcribe(self, items: Sequence[Item], options: Options, deadline: float) -> list[WindowResult]:
-        """Transcribe one batch. Raises EngineFailed too, after which the process lives on."""
+        """Transcribe one batch; `capabilities.lanes` of them may be under way at a time.
+
+        Raises EngineFailed too, after which the process lives on.
+        """
         waveforms = [*dict.fromkeys(item.waveform for item in items)]
         order = {
             "do": "transcribe",
@@ -67,17 +73,24 @@ class Handle:
             "windows": [(waveforms.index(item.waveform), item.window.start, item.window.end) for item in items],
             "options": asdict(options),
         }
-        answer = _checked(await self._child.ask(order, [waveform.fd for waveform in waveforms], deadline=deadline))
+        answer = _checked(await self._ask(order, [waveform.fd for waveform in waveforms], deadline))
         longest = self.capabilities.window_seconds if self.capabilities else 0.0
         return results(answer, [item.window for item in items], longest)
 
     async def ping(self, deadline: float) -> None:
         """See whether it answers."""
-        await self._child.ask({"do": "ping"}, deadline=deadline)
+        await self._ask({"do": "ping"}, [], deadline)
 
     def close(self) -> None:
         """End the process."""
         self._child.close()
+
+    async def _ask(self, order: dict[str, Any], fds: Sequence[int], deadline: float) -> Message:
+        line = self._free.pop()
+        try:
+            return await line.ask(order, fds, deadline=deadline)
+        finally:
+            self._free.append(line)
 
 
 def _checked(answer: Message) -> dict[str, Any]:

@@ -16,6 +16,7 @@ import socket
 import struct
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -32,6 +33,10 @@ MAX_MESSAGE = 256 * 1024 * 1024
 _PR_SET_PDEATHSIG = 1  # linux/prctl.h
 
 
+# What asks a child for another line; its end comes along.
+_LINE = {"line": True}
+
+
 class ChildDied(Exception):
     """The child ended before it answered. The message says how."""
 
@@ -46,6 +51,9 @@ class Message:
 
     data: dict[str, Any]
     fds: list[int] = field(default_factory=list)
+
+
+Handler = Callable[[Message], tuple[dict[str, Any], Sequence[int]]]
 
 
 class Channel:
@@ -94,35 +102,18 @@ class Channel:
         self._sock.close()
 
 
-class Child:
-    """The parent's handle: starts `python -m module FD`, asks it one thing at a time, kills it.
+class Line:
+    """The parent's end of one conversation with a child: one question at a time.
 
-    `call` blocks; `ask` is the same for asyncio, on a thread that belongs to this child. `kill` may come from any thread.
+    `call` blocks; `ask` is the same for asyncio, on a thread that belongs to this line.
     """
 
-    def __init__(self, module: str) -> None:
-        self._module = module
-        ours, theirs = socket.socketpair()
-        self._sock = ours
-        self._channel = Channel(ours)
-        self._thread = ThreadPoolExecutor(1, thread_name_prefix=module)
-        with theirs:
-            self._process = subprocess.Popen(
-                [sys.executable, "-m", module, str(theirs.fileno())], pass_fds=[theirs.fileno()], stdin=subprocess.DEVNULL
-            )
-
-        self.pidfd = os.pidfd_open(self._process.pid)
-        """Becomes readable when the process ends (pidfd_open(2)); closed by `close`."""
-
-    @property
-    def pid(self) -> int:
-        """The process id."""
-        return self._process.pid
-
-    @property
-    def alive(self) -> bool:
-        """Whether the process still runs."""
-        return self._process.poll() is None
+    def __init__(self, sock: socket.socket, name: str, ending: Callable[[], str]) -> None:
+        self._sock = sock
+        self._name = name
+        self._ending = ending
+        self._channel = Channel(sock)
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix=name)
 
     def call(self, data: Mapping[str, Any], fds: Sequence[int] = (), *, deadline: float) -> Message:
         """Send a message and wait for the answer, `deadline` seconds at most.
@@ -137,9 +128,9 @@ class Child:
             self._sock.settimeout(max(end - time.monotonic(), 0.001))
             return self._channel.receive()
         except TimeoutError:
-            raise ChildTimeout(f"{self._module} did not answer within {deadline:.0f} s") from None
+            raise ChildTimeout(f"{self._name} did not answer within {deadline:.0f} s") from None
         except (EOFError, OSError, ValueError):
-            raise ChildDied(f"{self._module} {self._ending()}") from None
+            raise ChildDied(f"{self._name} {self._ending()}") from None
 
     async def ask(self, data: Mapping[str, Any], fds: Sequence[int] = (), *, deadline: float) -> Message:
         """Do `call` without blocking the event loop. When the caller is cancelled, the answer is awaited and thrown away."""
@@ -153,21 +144,70 @@ class Child:
             future.add_done_callback(_discard)
             raise
 
+    def shut(self) -> None:
+        """Wake the thread that may be waiting in `call`, as closing would not."""
+        with contextlib.suppress(OSError):
+            self._sock.shutdown(socket.SHUT_RDWR)
+
+    def close(self) -> None:
+        """Close the socket when the thread that may still be in `call` has left it."""
+        self._thread.submit(self._channel.close)
+        self._thread.shutdown(wait=False)
+
+
+class Child:
+    """The parent's handle: starts `python -m module FD`, asks it one thing at a time, kills it.
+
+    `call` and `ask` are those of its first line; `line` opens another. `kill` may come from any thread.
+    """
+
+    def __init__(self, module: str) -> None:
+        self._module = module
+        ours, theirs = socket.socketpair()
+        with theirs:
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", module, str(theirs.fileno())], pass_fds=[theirs.fileno()], stdin=subprocess.DEVNULL
+            )
+        first = Line(ours, module, self._ending)
+        self._lines = [first]
+        self.call = first.call
+        self.ask = first.ask
+        self.pidfd = os.pidfd_open(self._process.pid)
+        """Becomes readable when the process ends (pidfd_open(2)); closed by `close`."""
+
+    @property
+    def pid(self) -> int:
+        """The process id."""
+        return self._process.pid
+
+    @property
+    def alive(self) -> bool:
+        """Whether the process still runs."""
+        return self._process.poll() is None
+
+    async def line(self, *, deadline: float) -> Line:
+        """Open another line, which the child answers on a thread of its own. Raises ChildTimeout, ChildDied."""
+        ours, theirs = socket.socketpair()
+        line = Line(ours, self._module, self._ending)
+        self._lines.append(line)
+        with theirs:
+            await self.ask(_LINE, [theirs.fileno()], deadline=deadline)
+        return line
+
     def kill(self) -> None:
         """End the process at once and give back everything it held. Harmless when it is gone already."""
         with contextlib.suppress(ProcessLookupError):
             self._process.kill()
         self._process.wait()
-        # shutdown, unlike close, also wakes a thread that is still waiting in `call`.
-        with contextlib.suppress(OSError):
-            self._sock.shutdown(socket.SHUT_RDWR)
+        for line in self._lines:
+            line.shut()
 
     def close(self) -> None:
-        """Kill, and close the socket when the thread that may still be in `call` has left it."""
+        """Kill, and close the sockets."""
         self.kill()
         os.close(self.pidfd)
-        self._thread.submit(self._channel.close)
-        self._thread.shutdown(wait=False)
+        for line in self._lines:
+            line.close()
 
     def _ending(self) -> str:
         try:
@@ -189,7 +229,7 @@ def _close(fds: Sequence[int]) -> None:
         os.close(fd)
 
 
-def serve(handle: Callable[[Message], tuple[dict[str, Any], Sequence[int]]]) -> None:
+def serve(handle: Handler) -> None:
     """The child's main loop: answer each message with what `handle` returns, until the parent is gone.
 
     An exception that `handle` raises is answered as `{"failed": "Type: text"}`, and the child lives on.
@@ -199,7 +239,11 @@ def serve(handle: Callable[[Message], tuple[dict[str, Any], Sequence[int]]]) -> 
     # Ctrl-C in a terminal reaches the whole process group, and the parent wants to drain first.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     log.configure_child()
-    channel = Channel(socket.socket(fileno=int(sys.argv[1])))
+    _converse(Channel(socket.socket(fileno=int(sys.argv[1]))), handle)
+
+
+def _converse(channel: Channel, handle: Handler) -> None:
+    """Answer what comes over one line, until the parent is gone."""
     while True:
         try:
             message = channel.receive()
@@ -207,7 +251,11 @@ def serve(handle: Callable[[Message], tuple[dict[str, Any], Sequence[int]]]) -> 
             return
         fds: Sequence[int] = ()
         try:
-            answer, fds = handle(message)
+            if message.data == _LINE:
+                threading.Thread(target=_another, args=(os.dup(message.fds[0]), handle), daemon=True).start()
+                answer: dict[str, Any] = {}
+            else:
+                answer, fds = handle(message)
         except Exception as error:
             # Where it happened is for the journal alone; the other side gets what happened.
             logging.getLogger(__name__).exception("the child could not do what it was asked")
@@ -222,3 +270,13 @@ def serve(handle: Callable[[Message], tuple[dict[str, Any], Sequence[int]]]) -> 
         finally:
             for fd in fds:
                 os.close(fd)
+
+
+def _another(fd: int, handle: Handler) -> None:
+    """The thread of another line. When it ends, be it for SystemExit, so does the process, as with the first line."""
+    try:
+        _converse(Channel(socket.socket(fileno=fd)), handle)
+    except SystemExit as error:
+        print(error.code, file=sys.stderr, flush=True)
+    finally:
+        os._exit(1)

@@ -234,3 +234,35 @@ async def test_the_descriptors_of_a_cancelled_ask_are_still_sent(child: Child, t
     go.touch()
     os.close((await first).fds[0])
     assert (await second).data == {"texts": ["sound"]}
+
+
+async def test_another_line_is_answered_while_the_first_waits(child: Child, tmp_path: Path) -> None:
+    line = await child.line(deadline=ENOUGH)
+    waiting = asyncio.create_task(child.ask({"do": "write when", "path": str(tmp_path / "go")}, deadline=ENOUGH))
+    assert (await line.ask({"do": "echo", "text": "meanwhile"}, deadline=ENOUGH)).data == {"echo": "meanwhile"}
+    assert not waiting.done()
+    (tmp_path / "go").touch()
+    answer = await waiting
+    assert answer.data == {"late": True}
+    os.close(answer.fds[0])
+
+
+async def test_every_line_hears_of_a_death(child: Child) -> None:
+    line = await child.line(deadline=ENOUGH)
+    waiting = asyncio.create_task(line.ask({"do": "hang"}, deadline=ENOUGH))
+    with pytest.raises(ChildDied, match="SIGKILL"):
+        await child.ask({"do": "kill"}, deadline=ENOUGH)
+    with pytest.raises(ChildDied, match="SIGKILL"):
+        await waiting
+
+
+async def test_a_thread_that_gives_up_ends_the_process(child: Child) -> None:
+    line = await child.line(deadline=ENOUGH)
+    with pytest.raises(ChildDied, match="ended with status 1"):
+        await line.ask({"do": "give up"}, deadline=ENOUGH)
+
+
+async def test_a_dead_child_opens_no_line(child: Child) -> None:
+    child.kill()
+    with pytest.raises(ChildDied):
+        await child.line(deadline=ENOUGH)
