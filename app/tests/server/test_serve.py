@@ -14,15 +14,7 @@ import httpx
 import media
 import pytest
 from polling import LONGEST, until
-from serving import ServerProcess, command, free_port, server_process, until_gone, write_config
-
-# Hands over a socket as systemd does: as descriptor 3 of the process whose id is in LISTEN_PID.
-LAUNCHER = """
-import os, sys
-os.dup2(int(sys.argv[1]), 3)
-os.environ.update(LISTEN_PID=str(os.getpid()), LISTEN_FDS="1")
-os.execv(sys.executable, [sys.executable, *sys.argv[2:]])
-"""
+from serving import LAUNCHER, ServerProcess, command, free_port, server_process, until_gone, write_config
 
 
 @pytest.fixture

@@ -62,8 +62,7 @@ class ScriptedEngine:
             return [_result(samples, "something else entirely", options) for samples in batch]
         if word == "each":
             return [_result(samples, f"{len(samples) / RATE:.2f}", options) for samples in batch]
-        # All of it in the first window, so that the joined text is right however the waveform was cut.
-        return [_result(samples, "" if number else clip_text(), options) for number, samples in enumerate(batch)]
+        return [_result(samples, clip_text(), options) for samples in batch]
 
     def _suffer(self, word: str, argument: str) -> None:
         match word:

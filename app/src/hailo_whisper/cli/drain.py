@@ -58,12 +58,12 @@ class DrainingServer(uvicorn.Server):
         for sock in sockets or []:
             sock.close()
         began = time.monotonic()
-        log.info("draining: %d connections are open", len(self.server_state.connections))
         # What was accepted a moment ago gets its connection object within a few turns of the loop.
         await asyncio.sleep(TICK)
         self.server_state.default_headers = [*self.server_state.default_headers, CLOSE]
         for connection in self.server_state.connections:
             _close_after_reply(connection)
+        log.info("draining: %d connections are open", len(self.server_state.connections))
         gave_up = False
         while self._busy() and not self.force_exit:
             passed = time.monotonic() - began
