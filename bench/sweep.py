@@ -126,11 +126,16 @@ def table(measured: dict[Point, list[Measured]], kinds: Sequence[str], languages
             items = [item for item in found if item.kind == kind]
             rates = {item.language: f"{item.wer:.2f}" for item in items}
             cells += [rates.get(language, "") for language in languages]
-            audio, seconds = (sum(getattr(item, name) for item in items) for name in ("audio_seconds", "seconds"))
-            speed = f"{np.median([item.p50 for item in items]):.3f}" if kind == "short" else f"{audio / seconds:.1f}"
-            cells += [speed, str(sum(item.fallbacks for item in items))] if items else ["", ""]
+            # An interrupted sweep has points without figures.
+            cells += [_speed(kind, items), str(sum(item.fallbacks for item in items))] if items else ["", ""]
         lines.append("| " + " | ".join(cells) + " |")
     return "\n".join(lines)
+
+
+def _speed(kind: str, items: Sequence[Measured]) -> str:
+    if kind == "short":
+        return f"{np.median([item.p50 for item in items]):.3f}"
+    return f"{sum(item.audio_seconds for item in items) / sum(item.seconds for item in items):.1f}"
 
 
 def _points(longest: Iterable[float], margins: Iterable[float], leasts: Iterable[float]) -> list[Point]:
