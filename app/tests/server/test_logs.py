@@ -77,9 +77,12 @@ def test_watching_leaves_none(started: ServerProcess) -> None:
 def test_an_exception_in_a_child_is_one_line_and_does_not_tell_what_was_said(started: ServerProcess) -> None:
     assert started.transcribe(prompt="raise").status_code == 500
     access(started, 500)
-    (line,) = [line for line in lines(started) if "exception" in line]
-    assert line["exception"].startswith("Traceback")
-    assert line["exception"].endswith("RuntimeError: out of luck")
+    found = [line["exception"] for line in lines(started) if "exception" in line]
+    # The engine is asked again before the request is given up.
+    assert found
+    for exception in found:
+        assert exception.startswith("Traceback")
+        assert exception.endswith("RuntimeError: out of luck")
 
 
 def test_it_says_what_was_loaded_from_where_and_for_how_long(started: ServerProcess, model_folder: Path) -> None:
