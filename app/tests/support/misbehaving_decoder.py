@@ -41,6 +41,6 @@ def decoding(fd: int, max_seconds: float, progress: Callable[[], None]) -> Wavef
 
 if __name__ == "__main__":
     decode.CPU_SECONDS = 1.0
-    if machine := os.environ.get("MISBEHAVING_DECODER_RUNS_ON"):
-        platform.machine = lambda: machine
+    machine = os.environ.get("MISBEHAVING_DECODER_RUNS_ON", platform.machine())
+    platform.machine = lambda: machine
     decode.run(decoding)

@@ -99,7 +99,8 @@ def enter() -> bool:
     if libc.prctl(_PR_SET_NO_NEW_PRIVS, ctypes.c_ulong(1), zero, zero, zero):
         return False
     described = Program(len(program) // 8, ctypes.addressof(code))
-    return libc.prctl(_PR_SET_SECCOMP, ctypes.c_ulong(_MODE_FILTER), ctypes.byref(described), zero, zero) == 0
+    failed: int = libc.prctl(_PR_SET_SECCOMP, ctypes.c_ulong(_MODE_FILTER), ctypes.byref(described), zero, zero)
+    return not failed
 
 
 def filter_program(machine: str, pid: int) -> bytes:

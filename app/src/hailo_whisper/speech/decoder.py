@@ -16,7 +16,7 @@ from .windows import Span
 
 log = logging.getLogger(__name__)
 
-IDLE_SECONDS = 30.0
+IDLE_SECONDS = 60.0
 """Without a recording, after which a process is ended and its memory given back."""
 
 # Seconds for each second of the longest recording: what a slow machine takes that has other things to do.
