@@ -1,12 +1,13 @@
 """The server's handle on one worker process: has it load, transcribe and answer pings, each with a deadline."""
 
+import asyncio
 import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from ..service.child import Child, Line, Message
+from ..service.child import Child, ChildDied, Line, Message
 from ..speech.transcript import WindowResult
 from ..speech.waveform import Waveform
 from ..speech.windows import Window
@@ -32,12 +33,20 @@ class Handle:
         self.pid = self._child.pid
         self.pidfd = self._child.pidfd
         self.capabilities: Capabilities | None = None
-        self._free: list[Child | Line] = [self._child]
+        self._lines: list[Child | Line] = [self._child]
+        self._places = asyncio.Semaphore(1)
+        self._asked = 0
+        self._closed = False
 
     @property
     def alive(self) -> bool:
         """Whether the process still runs."""
         return self._child.alive
+
+    @property
+    def busy(self) -> bool:
+        """Whether it is being asked anything."""
+        return self._asked > 0
 
     async def load(self, launch: Launch, path: Path, deadline: float) -> None:
         """Load the model in the folder `path`, and have it transcribe the warm-up clip. Raises when any of it goes wrong."""
@@ -55,7 +64,8 @@ class Handle:
         answer = _checked(await self._child.ask(order, deadline=deadline))
         self.capabilities = Capabilities(**answer["capabilities"])
         for _ in range(1, self.capabilities.lanes):
-            self._free.append(await self._child.line(deadline=max(end - time.monotonic(), 1.0)))
+            self._lines.append(await self._child.line(deadline=max(end - time.monotonic(), 1.0)))
+            self._places.release()
         warm_up = launch.warm_up
         clip = Item(warm_up.waveform, Window(0, warm_up.waveform.length))
         heard = await self.transcribe([clip], warm_up.options, max(end - time.monotonic(), 1.0))
@@ -83,14 +93,23 @@ class Handle:
 
     def close(self) -> None:
         """End the process."""
+        self._closed = True
         self._child.close()
 
     async def _ask(self, order: dict[str, Any], fds: Sequence[int], deadline: float) -> Message:
-        line = self._free.pop()
+        """Ask on a line that is free, when one is."""
+        self._asked += 1
         try:
-            return await line.ask(order, fds, deadline=deadline)
+            async with self._places:
+                if self._closed:
+                    raise ChildDied("the worker was ended")
+                line = self._lines.pop()
+                try:
+                    return await line.ask(order, fds, deadline=deadline)
+                finally:
+                    self._lines.append(line)
         finally:
-            self._free.append(line)
+            self._asked -= 1
 
 
 def _checked(answer: Message) -> dict[str, Any]:

@@ -49,8 +49,6 @@ class Supervisor:
         self._metrics = metrics
         self._breaker = Breaker()
         self._handle: Handle | None = None
-        # Held by whoever asks the worker, which does one thing at a time.
-        self._lock = asyncio.Lock()
         # Set, and replaced by another, at every change of state.
         self._changed = asyncio.Event()
         # Something for `run` to look at: a loss, a new configuration, a request for an unloaded model, rest after one.
@@ -64,8 +62,6 @@ class Supervisor:
         self.reason: str | None = "The model is being loaded."
         self.capabilities: Capabilities | None = None
         self.restarts = 0
-        self.took = 0.0
-        """Seconds that the worker took for the last batch."""
 
     @property
     def pid(self) -> int | None:
@@ -85,7 +81,7 @@ class Supervisor:
     @property
     def answering(self) -> bool:
         """Whether all goes as it should: an idle worker answered lately, or what is under way has a deadline still to come."""
-        if self.state is not State.READY or self._lock.locked():
+        if self.state is not State.READY or (self._handle and self._handle.busy):
             return True
         return time.monotonic() - self._answered < 3 * PING_SECONDS
 
@@ -136,23 +132,15 @@ class Supervisor:
             self._stir.set()
 
     async def transcribe(self, items: Sequence[Item], options: Options) -> list[WindowResult]:
-        """Transcribe one batch, across requests.
+        """Transcribe one batch, across requests. `capabilities.lanes` of them may be under way at a time; others wait.
 
         Raises Unavailable when there is no worker, WorkerLost when it died over the batch, DeadlineExceeded when it was killed
         at the deadline, EngineFailed when the engine failed and its process lives.
         """
         deadline = self.deadline(sum(item.window.duration for item in items))
-        while True:
-            await self.ready()
-            async with self._lock:
-                # While this waited for the lock, the worker may have been lost or replaced.
-                handle = self._handle
-                if handle is None or not self._usable():
-                    continue
-                return await self._attempt(handle, items, options, deadline)
-
-    async def _attempt(self, handle: Handle, items: Sequence[Item], options: Options, deadline: float) -> list[WindowResult]:
-        began = time.monotonic()
+        await self.ready()
+        if (handle := self._handle) is None:
+            raise Unavailable("The server is shutting down. Send it again in a moment.", 5)
         try:
             found = await handle.transcribe(items, options, deadline)
         except ChildDied as error:
@@ -177,7 +165,8 @@ class Supervisor:
             return found
         finally:
             self._used = self._answered = time.monotonic()
-            self.took = self._used - began
+            if self._replace:
+                self._stir.set()
 
     async def run(self) -> None:
         """Start a worker, and another whenever it is lost, until cancelled."""
@@ -253,10 +242,11 @@ class Supervisor:
         if self._lost:
             await self._replace_lost()
         elif self._replace:
-            # The batch in flight is finished first.
-            async with self._lock:
-                self._set(State.LOADING, "The configuration changed, and the model is being loaded.")
-                self._drop()
+            self._set(State.LOADING, "The configuration changed, and the model is being loaded.")
+            # The batches in flight are finished first.
+            while handle.busy and not self._lost:
+                await self._stirred(PING_SECONDS)
+            self._drop()
         else:
             self._drop()
             while not self._wanted:
@@ -288,20 +278,19 @@ class Supervisor:
 
     async def _look_after(self, handle: Handle) -> None:
         """Unload a worker that was idle for long enough; see whether one that stays still answers."""
-        if self._lost or self._replace or self._lock.locked():
+        if self._lost or self._replace or handle.busy:
             return
         now = time.monotonic()
         if not self._wanted and 0 <= self._patience.keep_alive <= now - self._used:
             log.info("the model is unloaded after %.0f s without a request", now - self._used)
             self._set(State.UNLOADED, None)
         elif now - self._answered >= PING_SECONDS:
-            async with self._lock:
-                try:
-                    await handle.ping(PING_SECONDS)
-                    self._answered = time.monotonic()
-                except (ChildDied, ChildTimeout) as error:
-                    log.error("the idle worker does not answer: %s", error)
-                    self._lose(handle, "silent")
+            try:
+                await handle.ping(PING_SECONDS)
+                self._answered = time.monotonic()
+            except (ChildDied, ChildTimeout) as error:
+                log.error("the idle worker does not answer: %s", error)
+                self._lose(handle, "silent")
 
     def _usable(self) -> bool:
         return self.state is State.READY and not self._lost and not self._replace

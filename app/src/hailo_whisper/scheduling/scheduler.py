@@ -52,6 +52,15 @@ class _Ticket:
     """Seconds of the batches that it had a part in."""
 
 
+@dataclass(eq=False)
+class _Flight:
+    """A batch that is with the worker."""
+
+    batch: list[Piece]
+    due: float
+    """When it is over at the latest, on the monotonic clock."""
+
+
 class Scheduler:
     """Transcribes for many requests on one worker. `run` is its task."""
 
@@ -62,7 +71,7 @@ class Scheduler:
         self._admission = Admission()
         self._queue = Queue()
         self._tickets: dict[Job, _Ticket] = {}
-        self._flying: list[Piece] = []
+        self._flights: set[_Flight] = set()
         self._speed = Speed()
         self._some = asyncio.Event()
         self._due: float | None = None
@@ -71,12 +80,22 @@ class Scheduler:
     @property
     def seconds(self) -> float:
         """Seconds of sound that wait or are transcribed."""
-        return self._queue.seconds + sum(piece.window.duration for piece in self._flying)
+        return self._queue.seconds + sum(piece.window.duration for flight in self._flights for piece in flight.batch)
+
+    @property
+    def _lanes(self) -> int:
+        return self._supervisor.capabilities.lanes if self._supervisor.capabilities else 1
+
+    @property
+    def _pace(self) -> float:
+        """Seconds for one second of sound, all lanes together."""
+        return self._speed.factor / self._lanes
 
     @property
     def answering(self) -> bool:
         """Whether it makes progress: each of its steps is over by a time that is known before."""
-        return self._due is None or time.monotonic() < self._due
+        dues = [flight.due for flight in self._flights] + ([] if self._due is None else [self._due])
+        return not dues or time.monotonic() < min(dues)
 
     def configure(self, settings: Settings) -> None:
         """Take new settings, for the requests and batches to come."""
@@ -84,7 +103,7 @@ class Scheduler:
 
     def place(self) -> AbstractContextManager[None]:
         """A request's place, from its first byte to the end of its reply. Entering raises Overloaded when there are too many."""
-        return self._counted(self._admission.place(self._settings.limits.requests, self.seconds, self._speed.factor))
+        return self._counted(self._admission.place(self._settings.limits.requests, self.seconds, self._pace))
 
     async def capabilities(self) -> Capabilities:
         """What the engine can do; waits for the first worker. Raises Unavailable."""
@@ -105,7 +124,7 @@ class Scheduler:
         limits = self._settings.limits
         with self._counting():
             queued = self.seconds if self._queue else 0.0
-            check(sum(window.duration for window in windows), limits.queued_seconds, queued, self._speed.factor)
+            check(sum(window.duration for window in windows), limits.queued_seconds, queued, self._pace)
         self._metrics.admitted(waveform.duration)
         deadline = limits.deadline_seconds + limits.deadline_factor * waveform.duration
         job = Job(windows, options, time.monotonic())
@@ -138,23 +157,31 @@ class Scheduler:
 
     async def run(self) -> None:
         """Feed the worker, until cancelled."""
-        while True:
-            await self._some.wait()
-            try:
-                await self._step()
-            # Whatever it is costs these requests alone: nobody else feeds the worker.
-            except Exception as error:
-                log.exception("a batch could not be transcribed")
-                for piece in self._flying:
-                    self._fail(piece.job, error)
-                self._flying = []
-            self._due = None
-            if not self._queue:
-                self._some.clear()
+        async with asyncio.TaskGroup() as group:
+            while True:
+                await self._some.wait()
+                try:
+                    batch = await self._next()
+                # Whatever it is costs these requests alone: nobody else feeds the worker.
+                except Exception as error:
+                    log.exception("a batch could not be made")
+                    for job in self._queue:
+                        self._fail(job, error)
+                    batch = []
+                self._due = None
+                if batch:
+                    seconds = sum(piece.window.duration for piece in batch)
+                    due = time.monotonic() + self._supervisor.deadline(seconds) + self.start_seconds + GRACE
+                    flight = _Flight(batch, due)
+                    self._flights.add(flight)
+                    group.create_task(self._fly(flight))
+                if not batch or len(self._flights) >= self._lanes:
+                    # Until a batch comes back, or a job comes in.
+                    self._some.clear()
                 self._rest()
 
-    async def _step(self) -> None:
-        """Wait for the worker, and have it transcribe one batch."""
+    async def _next(self) -> list[Piece]:
+        """Wait for the worker, and take a batch for it; empty when there is none, or no lane for it."""
         now = time.monotonic()
         patience = max(min((job.since for job in self._queue), default=now) + self.start_seconds - now, 0.01)
         self._due = now + patience + GRACE
@@ -164,21 +191,36 @@ class Scheduler:
             for job in self._queue:
                 if self._supervisor.state in (State.FAILED, State.CLOSED) or job.since <= now + patience - self.start_seconds:
                     self._fail(job, error)
-            return
-        batch = self._queue.take(self._limits(), time.monotonic())
-        if batch:
-            seconds = sum(piece.window.duration for piece in batch)
-            self._due = time.monotonic() + self._supervisor.deadline(seconds) + self.start_seconds + GRACE
-            await self._transcribe(batch)
+            # Those that came meanwhile wait on.
+            return []
+        if len(self._flights) >= self._lanes:
+            return []
+        return self._queue.take(self._limits(), time.monotonic())
+
+    async def _fly(self, flight: _Flight) -> None:
+        """Have the worker transcribe one batch."""
+        try:
+            await self._transcribe(flight.batch)
+        # As above: these requests, and no others.
+        except Exception as error:
+            log.exception("a batch could not be transcribed")
+            for piece in flight.batch:
+                self._fail(piece.job, error)
+        finally:
+            self._flights.discard(flight)
+            if self._queue:
+                self._some.set()
+            self._report()
+            self._rest()
 
     async def _transcribe(self, batch: list[Piece]) -> None:
-        self._flying = batch
         for job in dict.fromkeys(piece.job for piece in batch):
             ticket = self._tickets[job]
             if ticket.waited is None:
                 ticket.waited = time.monotonic() - job.arrived
                 self._metrics.waited(ticket.waited)
         self._report()
+        began = time.monotonic()
         try:
             with self._sound(batch) as items:
                 results = await self._supervisor.transcribe(items, batch[0].job.options)
@@ -187,9 +229,7 @@ class Scheduler:
         except EngineFailed as error:
             self._lost(batch, error)
         else:
-            self._done(batch, results)
-        self._flying = []
-        self._report()
+            self._done(batch, results, time.monotonic() - began)
 
     @contextlib.contextmanager
     def _sound(self, batch: Sequence[Piece]) -> Iterator[list[Item]]:
@@ -201,8 +241,8 @@ class Scheduler:
                 own[job] = stack.enter_context(Waveform(os.dup(waveform.fd), waveform.length))
             yield [Item(own[piece.job], piece.window) for piece in batch]
 
-    def _done(self, batch: Sequence[Piece], results: Sequence[WindowResult]) -> None:
-        seconds, now, floor = self._supervisor.took, time.monotonic(), self._limits().floor
+    def _done(self, batch: Sequence[Piece], results: Sequence[WindowResult], seconds: float) -> None:
+        now, floor = time.monotonic(), self._limits().floor
         self._speed.measured(sum(max(piece.window.duration, floor) for piece in batch), seconds)
         self._metrics.batch(len(batch), sum(piece.window.duration for piece in batch), seconds)
         self._metrics.fallback(sum(result.fallbacks for result in results))
@@ -253,7 +293,7 @@ class Scheduler:
         )
 
     def _rest(self) -> None:
-        if not self._queue and not self._flying:
+        if not self._queue and not self._flights:
             self._supervisor.rest()
 
     @contextlib.contextmanager
