@@ -6,9 +6,12 @@ one word and perhaps an argument. Without either, every window is heard as the p
 
 import ctypes
 import os
+import resource
 import signal
 import time
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from hailo_whisper.engines.engine import Capabilities, ModelConfig, Options
 from hailo_whisper.engines.warm_up import clip_text
@@ -17,12 +20,15 @@ from hailo_whisper.speech.waveform import RATE, Samples
 
 LANGUAGES = ["en", "de", "ar"]
 FOREVER = 600
+LITTLE = 256 * 1024 * 1024
+"""Bytes that an engine of little memory may take beside what its process has."""
 
 
 class ScriptedEngine:
     def __init__(self) -> None:
         self._folder = Path()
         self._script: list[str] = []
+        self._leaked: list[bytearray] = []
 
     @property
     def capabilities(self) -> Capabilities:
@@ -41,6 +47,8 @@ class ScriptedEngine:
         self._script = script.read_text().split() if script.exists() else []
         if "slow-to-load" in self._script:
             _await(config.path / "go")
+        if "little-memory" in self._script:
+            resource.setrlimit(resource.RLIMIT_AS, (_address_space() + LITTLE, _address_space() + LITTLE))
         if "hang-at-load" in self._script:
             time.sleep(FOREVER)
         if "crash-at-load" in self._script:
@@ -53,19 +61,32 @@ class ScriptedEngine:
 
     def transcribe(self, batch: list[Samples], options: Options) -> list[WindowResult]:
         word, _, argument = (options.prompt or "").partition(" ")
-        self._suffer(word, argument)
+        with (self._folder / "batches").open("a") as diary:
+            diary.write(f"{word} {len(batch)}\n")
+        self._suffer(word, argument, max(map(len, batch)) / RATE)
         if word == "say":
             return [_result(samples, argument, options) for samples in batch]
         if word == "options":
             return [_result(samples, f"{options.beam} {options.temperature}", options) for samples in batch]
         if not word and "mishear" in self._script:
             return [_result(samples, "something else entirely", options) for samples in batch]
-        if word == "each":
+        if word == "nonsense":
+            return _nonsense(argument, [_result(samples, "rubbish", options) for samples in batch])
+        if word in ("each", "crash-over", "raise-over", "hang-over"):
             return [_result(samples, f"{len(samples) / RATE:.2f}", options) for samples in batch]
         return [_result(samples, clip_text(), options) for samples in batch]
 
-    def _suffer(self, word: str, argument: str) -> None:
+    def _suffer(self, word: str, argument: str, longest: float) -> None:
+        """`longest` is the longest window of the batch, in seconds."""
         match word:
+            case "crash-over" if longest > float(argument):
+                os.kill(os.getpid(), signal.SIGKILL)
+            case "raise-over" if longest > float(argument):
+                raise RuntimeError("too long for me")
+            case "hang-over" if longest > float(argument):
+                time.sleep(FOREVER)
+            case "leak":
+                self._leaked.append(bytearray(int(argument) * 1024 * 1024))
             case "hang":
                 time.sleep(FOREVER)
             case "hold-the-gil":
@@ -90,6 +111,25 @@ def _await(path: Path) -> None:
     end = time.monotonic() + FOREVER
     while not path.exists() and time.monotonic() < end:
         time.sleep(0.01)
+
+
+def _address_space() -> int:
+    return int(Path("/proc/self/statm").read_text().split()[0]) * os.sysconf("SC_PAGE_SIZE")
+
+
+def _nonsense(kind: str, results: list[WindowResult]) -> list[WindowResult]:
+    segment = results[0].segments[0]
+    wrong: dict[str, list[Any]] = {
+        "nothing": [],
+        "too-much": [*results, *results],
+        "nan": [replace(results[0], segments=[replace(segment, start=float("nan"))])],
+        "score": [replace(results[0], segments=[replace(segment, avg_logprob=float("inf"))])],
+        "outside": [replace(results[0], segments=[replace(segment, end=1e6)])],
+        "backwards": [replace(results[0], segments=[replace(segment, start=2.0, end=1.0)])],
+        "text": [replace(results[0], segments=[replace(segment, text=7)])],
+        "language": [replace(results[0], language=None)],
+    }
+    return wrong[kind]
 
 
 def _result(samples: Samples, text: str, options: Options) -> WindowResult:

@@ -53,11 +53,16 @@ class Served:
     supervisor: Supervisor
     scheduler: Scheduler
     decoder: Decoder
+    metrics: Metrics
 
     async def transcribe(self, prompt: str = "", **more: str) -> httpx.Response:
         """Send the clip."""
         files = {"file": ("clip.wav", clip())}
         return await self.client.post(PATH, files=files, data=fields(prompt=prompt, **more))
+
+    async def send(self, content: bytes, prompt: str = "", **more: str) -> httpx.Response:
+        """Send another recording."""
+        return await self.client.post(PATH, files={"file": ("a.wav", content)}, data=fields(prompt=prompt, **more))
 
     async def health(self) -> int:
         """Status of /health."""
@@ -113,7 +118,7 @@ async def serving(
             app.router.lifespan_context(app),
             httpx.AsyncClient(transport=transport, base_url="http://test", timeout=120) as client,
         ):
-            yield Served(app, client, supervisor, scheduler, decoder)
+            yield Served(app, client, supervisor, scheduler, decoder, metrics)
 
 
 @dataclass

@@ -144,11 +144,17 @@ class Queue:
         job.dropped = True
         self._jobs.pop(job, None)
 
-    def take(self, limits: Limits, now: float) -> list[Piece]:
-        """The next batch, of at least one window; empty when no job offers any. All have equal options."""
+    def take(self, limits: Limits, now: float, *, busy: bool = False) -> list[Piece]:
+        """The next batch, of at least one window; empty when no job offers any. All have equal options.
+
+        A job whose windows share no batch shares the engine with none either: with `busy`, which says that other batches are
+        under way, it waits, and so does all that ranks after it.
+        """
         batch: list[Piece] = []
         spent = 0.0
         ranked = sorted((job for job in self._jobs if job.offered()), key=lambda job: job.rank)
+        if busy and ranked and ranked[0].alone:
+            return []
         for job in ranked:
             if batch and not _may_join(job, batch[0].job):
                 continue

@@ -83,6 +83,16 @@ class Scheduler:
         return self._queue.seconds + sum(piece.window.duration for flight in self._flights for piece in flight.batch)
 
     @property
+    def waiting(self) -> int:
+        """How many windows wait."""
+        return self._queue.windows
+
+    @property
+    def requests(self) -> int:
+        """How many requests are being served."""
+        return self._admission.requests
+
+    @property
     def _lanes(self) -> int:
         return self._supervisor.capabilities.lanes if self._supervisor.capabilities else 1
 
@@ -175,13 +185,16 @@ class Scheduler:
                     flight = _Flight(batch, due)
                     self._flights.add(flight)
                     group.create_task(self._fly(flight))
-                if not batch or len(self._flights) >= self._lanes:
+                if (self._flights and (not batch or len(self._flights) >= self._lanes)) or not self._queue:
                     # Until a batch comes back, or a job comes in.
                     self._some.clear()
                 self._rest()
 
     async def _next(self) -> list[Piece]:
         """Wait for the worker, and take a batch for it; empty when there is none, or no lane for it."""
+        if not self._queue:
+            # Whoever came has gone again, and a model is not loaded for nobody.
+            return []
         now = time.monotonic()
         patience = max(min((job.since for job in self._queue), default=now) + self.start_seconds - now, 0.01)
         self._due = now + patience + GRACE
@@ -193,9 +206,10 @@ class Scheduler:
                     self._fail(job, error)
             # Those that came meanwhile wait on.
             return []
-        if len(self._flights) >= self._lanes:
+        alone = any(piece.job.alone for flight in self._flights for piece in flight.batch)
+        if alone or len(self._flights) >= self._lanes:
             return []
-        return self._queue.take(self._limits(), time.monotonic())
+        return self._queue.take(self._limits(), time.monotonic(), busy=bool(self._flights))
 
     async def _fly(self, flight: _Flight) -> None:
         """Have the worker transcribe one batch."""
@@ -214,6 +228,10 @@ class Scheduler:
             self._rest()
 
     async def _transcribe(self, batch: list[Piece]) -> None:
+        # Since the batch was taken, a client may have gone away.
+        batch = [piece for piece in batch if piece.job in self._tickets]
+        if not batch:
+            return
         for job in dict.fromkeys(piece.job for piece in batch):
             ticket = self._tickets[job]
             if ticket.waited is None:

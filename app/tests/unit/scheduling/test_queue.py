@@ -225,6 +225,14 @@ class TestLoss:
         assert [piece.job for piece in waiting.take(ROOMY, 0)] == [a, b]
         assert [piece.job for piece in waiting.take(ROOMY, 0)] == [suspect, suspect]
 
+    def test_a_suspect_shares_the_engine_with_no_other_batch(self) -> None:
+        suspect, later = job(3), job(9)
+        suspect.alone = True
+        waiting = queue(suspect, later)
+        assert waiting.take(ONE, 0, busy=True) == [], "and is not overtaken for ever"
+        assert [piece.job for piece in waiting.take(ONE, 0)] == [suspect]
+        assert [piece.job for piece in waiting.take(ONE, 0, busy=True)] == [later]
+
     def test_what_is_dropped_is_never_taken(self) -> None:
         gone, other = job(2, 2, 2), job(9)
         waiting = queue(gone, other)
