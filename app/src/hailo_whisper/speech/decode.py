@@ -67,6 +67,9 @@ def decode(fd: int, max_seconds: float, progress: Callable[[], None] = lambda: N
 
 def _decode(stream: Any, waveform: Waveform, max_seconds: float, progress: Callable[[], None]) -> None:
     options = {"format_whitelist": DEMUXERS}
+    if os.pread(stream.fileno(), 4, 0) == b"RIFF":
+        # Its header says what is in it; libav would otherwise look through megabytes for something else in disguise.
+        options["probesize"] = "8192"
     if _says_too_little(stream.fileno()):
         options["ignore_length"] = "1"
     try:
