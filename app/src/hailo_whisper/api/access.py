@@ -14,8 +14,6 @@ access = logging.getLogger("hailo_whisper.access")
 
 # Asked every few seconds by whoever watches the server; a line for each would bury the others.
 QUIET = ("/health", "/health/ready", "/metrics")
-# The status in the log and the metrics of a request whose client went away before there was a reply. It is nginx' number for that.
-GONE = 499
 # Of the header in which the OpenAI SDKs' users may give a name of their own. Anything else is left out of the log.
 CLIENT_ID = re.compile(rb"[A-Za-z0-9._:/+=-]{1,128}")
 LONGEST_PATH = 200
@@ -57,7 +55,7 @@ class Access:
                     raise
                 await answer(scope, receive, sending)
             finally:
-                self._finished(scope, record, status or GONE, time.monotonic() - began)
+                self._finished(scope, record, status or errors.GONE, time.monotonic() - began)
 
     def _finished(self, scope: Any, record: dict[str, Any], status: int, seconds: float) -> None:
         self._metrics.request_finished(_route(scope), status, seconds)

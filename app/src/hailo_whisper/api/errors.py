@@ -16,6 +16,9 @@ from ..speech.decoder import MediaRefused
 
 log = logging.getLogger(__name__)
 
+# The status in the log and the metrics of a request whose client went away before there was a reply. It is nginx' number for that.
+GONE = 499
+
 
 class ApiError(Exception):
     """An answer other than 200. `param` names the field of the request that is to blame."""
@@ -65,7 +68,7 @@ def translate(error: Exception) -> ApiError:
             return ApiError(400, "; ".join(str(item.get("msg")) for item in error.errors()))
         case ClientDisconnect():
             # Nobody reads this; it is no fault of the server's, and nothing for its journal.
-            return ApiError(400, "The client went away before it had sent everything.")
+            return ApiError(GONE, "The client went away before it had its answer.")
         case HTTPException(status_code=404):
             return ApiError(404, "Unknown address. See /openapi.json for those that there are.", code="unknown_url")
         case HTTPException(status_code=405):
