@@ -24,10 +24,12 @@ class Service:
     def url(self, path: str, port: int = 11437) -> str:
         return f"http://{self.address}:{port}{path}"
 
-    def transcribe(self, port: int = 11437) -> str:
-        """The text of the clip. Raises httpx.HTTPError."""
+    def transcribe(self, port: int = 11437, *, keep: bool = True) -> str:
+        """The text of the clip; without `keep`, on a connection of its own. Raises httpx.HTTPError."""
         files = {"file": ("clip.wav", (DATA / "clip.wav").read_bytes(), "audio/wav")}
-        reply = self.client.post(self.url("/v1/audio/transcriptions", port), files=files, data={"model": "whisper-1"})
+        headers = {} if keep else {"connection": "close"}
+        url = self.url("/v1/audio/transcriptions", port)
+        reply = self.client.post(url, files=files, data={"model": "whisper-1"}, headers=headers)
         return str(reply.raise_for_status().json()["text"])
 
     def await_ready(self, seconds: float = 90) -> None:

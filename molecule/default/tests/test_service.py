@@ -103,6 +103,58 @@ def test_a_kill_costs_at_most_the_request_in_flight(
     assert victim(host) != before
 
 
+def test_a_restart_under_load_loses_no_request(host: Host, service: Service, wer: Callable[[str], float]) -> None:
+    """200 requests of four clients, of whom two keep their connections, and two restarts meanwhile."""
+    clients, each = 4, 50
+    outcome = Outcome()
+
+    def send(keep: bool) -> None:
+        for _ in range(each):
+            try:
+                outcome.answered.append(service.transcribe(keep=keep))
+            except httpx.HTTPError as error:
+                outcome.failed.append(repr(error))
+
+    before = main_pid(host)
+    senders = [threading.Thread(target=send, args=(number % 2 == 0,)) for number in range(clients)]
+    for sender in senders:
+        sender.start()
+    for wanted in (20, 100):
+        while len(outcome.answered) + len(outcome.failed) < wanted:
+            time.sleep(0.05)
+        host.check_output("systemctl restart hailo-whisper.service")
+    for sender in senders:
+        sender.join(600)
+    assert outcome.failed == []
+    assert len(outcome.answered) == clients * each
+    assert all(wer(text) <= 0.1 for text in outcome.answered)
+    assert main_pid(host) != before
+
+
+def test_a_reload_takes_a_changed_configuration_and_keeps_the_process(host: Host, service: Service) -> None:
+    rendered = "/etc/xdg/hailo-whisper/hailo-whisper.json"
+    before = main_pid(host)
+    host.check_output(f"cp {rendered} {rendered}.kept")
+    try:
+        host.check_output(f'sed --in-place \'s/"duration_seconds": [0-9]*/"duration_seconds": 2/\' {rendered}')
+        host.check_output("systemctl reload hailo-whisper.service")
+        # The signal is heard a moment after systemctl has come back.
+        code, end = None, time.monotonic() + 30
+        while code is None and time.monotonic() < end:
+            try:
+                service.transcribe()
+                time.sleep(0.1)
+            except httpx.HTTPStatusError as error:
+                code = error.response.json()["error"]["code"]
+        assert code == "audio_too_long"
+    finally:
+        host.check_output(f"mv {rendered}.kept {rendered}")
+        host.check_output("systemctl reload hailo-whisper.service")
+    service.await_ready()
+    assert main_pid(host) == before
+    assert host.service("hailo-whisper.service").is_running
+
+
 def test_a_reboot_brings_the_service_back(host: Host, name: str, wer: Callable[[str], float]) -> None:
     # The moment that the machine's first process began, in the clock of the kernel below, which goes on.
     began = "cut --delimiter=' ' --fields=22 /proc/1/stat"
