@@ -80,7 +80,7 @@ class Model(_Section):
     compute_type: Literal["default", "auto", "int8", "int8_float32", "int8_float16", "int16", "float16", "float32"] = Field(
         "int8", description="Number format that the engine computes in."
     )
-    threads: int = Field(0, ge=0, le=1024, description="Threads for one transcription. 0: one for each core.")
+    threads: int = Field(0, ge=0, le=1024, description="Threads of the engine, all of its batches together. 0: one for each core.")
     batch: int = Field(0, ge=0, le=64, description="Most windows that are transcribed at once. 0: what suits the engine.")
     batch_target_seconds: float = Field(
         0.5,
@@ -118,21 +118,23 @@ class Windows(_Section):
     """How the speech of a recording is cut into windows, which are what the engine is given."""
 
     longest_seconds: float = Field(
-        30.0, ge=2, le=30, description="Longest window, in seconds; an engine may allow less. It is cut at a pause."
+        15.0,
+        ge=2,
+        le=30,
+        description="Longest window, in seconds; an engine may allow less. It is cut at a pause. Shorter ones are faster and let "
+        "others go first sooner; too short ones cost accuracy.",
     )
     longest_pause_seconds: float = Field(
         2.0, ge=0, le=30, description="A longer pause than this, in seconds, always ends a window."
     )
     margin_seconds: float = Field(
-        5.0,
+        3.0,
         ge=0,
         le=30,
         description="Silence that the encoder is given after the speech, in seconds. Whisper was trained with 30 s of sound at a time; "
         "less is faster, too little makes it repeat itself. 30: always its full 30 s.",
     )
-    least_seconds: float = Field(
-        10.0, ge=1, le=30, description="Least that the encoder is given, in seconds, silence counted in."
-    )
+    least_seconds: float = Field(8.0, ge=1, le=30, description="Least that the encoder is given, in seconds, silence counted in.")
 
 
 class Limits(_Section):

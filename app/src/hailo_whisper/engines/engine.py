@@ -33,9 +33,9 @@ class ModelConfig:
     """Of all lanes together; 0: one for each core that this process may use."""
     batch: int = 0
     """Most windows at once; 0: what suits the engine."""
-    margin_seconds: float = 5.0
+    margin_seconds: float = 3.0
     """Silence that the encoder is given after the speech."""
-    least_seconds: float = 10.0
+    least_seconds: float = 8.0
     """Least that the encoder is given, silence counted in."""
 
 
