@@ -4,6 +4,7 @@ import threading
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import httpx
 import media
@@ -18,7 +19,7 @@ RECORDING = media.silence(131)
 
 @pytest.fixture
 def crowded(tmp_path: Path, model_folder: Path) -> Iterator[ServerProcess]:
-    more = {"limits": {"requests": LIMIT}, "vad": {"enabled": False}}
+    more: dict[str, dict[str, Any]] = {"limits": {"requests": LIMIT}, "vad": {"enabled": False}}
     with server_process(tmp_path, model_folder, more=more) as server:
         until(server.ready)
         yield server
@@ -69,7 +70,7 @@ def test_200_requests_at_once(crowded: ServerProcess, clip_words: str) -> None:
 
 
 def test_too_much_sound_at_a_time(tmp_path: Path, model_folder: Path) -> None:
-    more = {"limits": {"queued_seconds": 30}, "vad": {"enabled": False}}
+    more: dict[str, dict[str, Any]] = {"limits": {"queued_seconds": 30}, "vad": {"enabled": False}}
     with server_process(tmp_path, model_folder, more=more) as server:
         until(server.ready)
         replies: list[httpx.Response] = []

@@ -146,9 +146,9 @@ def test_reloads_under_load_lose_no_request(server: ServerProcess, reload: Calla
     threads = [threading.Thread(target=load) for _ in range(3)]
     for thread in threads:
         thread.start()
-    for threads_of_engine in (1, 2, 3):
-        until(lambda wanted=threads_of_engine: len(answers) > wanted * 8)
-        reload({"model": {"threads": threads_of_engine}})
+    for number in (1, 2, 3):
+        until(lambda: len(answers) > number * 8)  # noqa: B023 - it is called before the next turn
+        reload({"model": {"threads": number}})
     for thread in threads:
         thread.join(2 * LONGEST)
     assert answers == [clip_words] * 45

@@ -143,6 +143,19 @@ async def test_workers_that_die_over_everything_are_restarted_with_restraint(
         crash.cancel()
 
 
+async def test_requests_that_waited_long_for_others_have_patience_with_a_new_worker(model_folder: Path) -> None:
+    async with serving(model_folder, patience=replace(AMPLE, start=3.0)) as served:
+        await served.until_ready()
+        busy = asyncio.create_task(served.transcribe("wait go"))
+        await eventually((model_folder / "waiting").exists)
+        queued = asyncio.create_task(served.transcribe("say hello"))
+        await asyncio.sleep(3.2)
+        assert served.supervisor.pid
+        (model_folder / "go").touch()
+        os.kill(served.supervisor.pid, signal.SIGKILL)
+        assert [(await task).status_code for task in (busy, queued)] == [200, 200]
+
+
 class TestBreaker:
     async def test_three_failed_starts_and_no_more(self, model_folder: Path) -> None:
         (model_folder / "script").write_text("crash-at-load")

@@ -119,6 +119,7 @@ def _address_space() -> int:
 
 def _nonsense(kind: str, results: list[WindowResult]) -> list[WindowResult]:
     segment = results[0].segments[0]
+    wrong_type: Any = 7
     wrong: dict[str, list[Any]] = {
         "nothing": [],
         "too-much": [*results, *results],
@@ -126,8 +127,8 @@ def _nonsense(kind: str, results: list[WindowResult]) -> list[WindowResult]:
         "score": [replace(results[0], segments=[replace(segment, avg_logprob=float("inf"))])],
         "outside": [replace(results[0], segments=[replace(segment, end=1e6)])],
         "backwards": [replace(results[0], segments=[replace(segment, start=2.0, end=1.0)])],
-        "text": [replace(results[0], segments=[replace(segment, text=7)])],
-        "language": [replace(results[0], language=None)],
+        "text": [replace(results[0], segments=[replace(segment, text=wrong_type)])],
+        "language": [replace(results[0], language=wrong_type)],
     }
     return wrong[kind]
 

@@ -9,9 +9,8 @@ import contextlib
 import logging
 import os
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, field
 
 from ..engines.engine import Capabilities, Options
 from ..engines.failures import DeadlineExceeded, EngineFailed, Unavailable, WorkerLost
@@ -26,39 +25,14 @@ from ..speech.windows import Window
 from .admission import Admission, Overloaded, check
 from .queue import Job, Limits, Piece, Queue
 from .speed import Speed
+from .tickets import Flight, Heard, Ticket
 
 log = logging.getLogger(__name__)
-
-Heard = Callable[[int, WindowResult], None]
-"""Called with the number of a window and what was heard in it, as soon as it is known; the windows come in any order."""
 
 START_SECONDS = 30.0
 """That a request waits for a worker that is on its way."""
 GRACE = 15.0
 """Seconds that a step may be late before the watchdog is told no more: each has a deadline of its own."""
-
-
-@dataclass(eq=False)
-class _Ticket:
-    """What the scheduler knows of a request beside its job."""
-
-    waveform: Waveform
-    results: list[WindowResult | None]
-    future: "asyncio.Future[list[WindowResult]]"
-    heard: Heard | None
-    waited: float | None = field(default=None)
-    """Seconds until its first batch."""
-    engine: float = 0.0
-    """Seconds of the batches that it had a part in."""
-
-
-@dataclass(eq=False)
-class _Flight:
-    """A batch that is with the worker."""
-
-    batch: list[Piece]
-    due: float
-    """When it is over at the latest, on the monotonic clock."""
 
 
 class Scheduler:
@@ -70,17 +44,19 @@ class Scheduler:
         self._metrics = metrics
         self._admission = Admission()
         self._queue = Queue()
-        self._tickets: dict[Job, _Ticket] = {}
-        self._flights: set[_Flight] = set()
+        self._tickets: dict[Job, Ticket] = {}
+        self._flights: set[Flight] = set()
         self._speed = Speed()
         self._some = asyncio.Event()
         self._due: float | None = None
+        # Since when the worker is not there, as far as somebody waits for it.
+        self._down: float | None = None
         self.start_seconds = START_SECONDS
 
     @property
     def seconds(self) -> float:
         """Seconds of sound that wait or are transcribed."""
-        return self._queue.seconds + sum(piece.window.duration for flight in self._flights for piece in flight.batch)
+        return self._queue.seconds + sum(flight.seconds for flight in self._flights)
 
     @property
     def waiting(self) -> int:
@@ -138,7 +114,7 @@ class Scheduler:
         self._metrics.admitted(waveform.duration)
         deadline = limits.deadline_seconds + limits.deadline_factor * waveform.duration
         job = Job(windows, options, time.monotonic())
-        ticket = _Ticket(waveform, [None] * len(windows), asyncio.get_running_loop().create_future(), heard)
+        ticket = Ticket(waveform, [None] * len(windows), asyncio.get_running_loop().create_future(), heard)
         self._tickets[job] = ticket
         self._queue.put(job)
         self._some.set()
@@ -182,7 +158,7 @@ class Scheduler:
                 if batch:
                     seconds = sum(piece.window.duration for piece in batch)
                     due = time.monotonic() + self._supervisor.deadline(seconds) + self.start_seconds + GRACE
-                    flight = _Flight(batch, due)
+                    flight = Flight(batch, due)
                     self._flights.add(flight)
                     group.create_task(self._fly(flight))
                 if (self._flights and (not batch or len(self._flights) >= self._lanes)) or not self._queue:
@@ -196,22 +172,27 @@ class Scheduler:
             # Whoever came has gone again, and a model is not loaded for nobody.
             return []
         now = time.monotonic()
-        patience = max(min((job.since for job in self._queue), default=now) + self.start_seconds - now, 0.01)
+        if self._down is None:
+            self._down = now
+        # A job's patience is with the worker; what it waited for others does not count.
+        since = {job: max(job.since, self._down) for job in self._queue}
+        patience = max(min(since.values()) + self.start_seconds - now, 0.01)
         self._due = now + patience + GRACE
         try:
             await self._supervisor.ready(patience)
         except Unavailable as error:
             for job in self._queue:
-                if self._supervisor.state in (State.FAILED, State.CLOSED) or job.since <= now + patience - self.start_seconds:
+                late = job in since and since[job] <= now + patience - self.start_seconds
+                if late or self._supervisor.state in (State.FAILED, State.CLOSED):
                     self._fail(job, error)
             # Those that came meanwhile wait on.
             return []
-        alone = any(piece.job.alone for flight in self._flights for piece in flight.batch)
-        if alone or len(self._flights) >= self._lanes:
+        self._down = None
+        if any(flight.alone for flight in self._flights) or len(self._flights) >= self._lanes:
             return []
         return self._queue.take(self._limits(), time.monotonic(), busy=bool(self._flights))
 
-    async def _fly(self, flight: _Flight) -> None:
+    async def _fly(self, flight: Flight) -> None:
         """Have the worker transcribe one batch."""
         try:
             await self._transcribe(flight.batch)
@@ -269,15 +250,8 @@ class Scheduler:
         for piece, result in zip(batch, results, strict=True):
             piece.job.done(result.language if result.segments else None, now)
             piece.job.alone = False
-            ticket = self._tickets.get(piece.job)
-            if ticket is None or ticket.future.done():
-                continue
-            ticket.results[piece.number] = result
-            if ticket.heard:
-                ticket.heard(piece.number, result)
-            whole = [one for one in ticket.results if one is not None]
-            if len(whole) == len(ticket.results):
-                ticket.future.set_result(whole)
+            if ticket := self._tickets.get(piece.job):
+                ticket.take(piece.number, result)
 
     def _lost(self, batch: Sequence[Piece], error: EngineFailed) -> None:
         """Nobody knows which request was the cause, so each is tried once more by itself; one that was by itself has failed.
@@ -296,9 +270,8 @@ class Scheduler:
 
     def _fail(self, job: Job, error: Exception) -> None:
         self._queue.drop(job)
-        ticket = self._tickets.get(job)
-        if ticket and not ticket.future.done():
-            ticket.future.set_exception(error)
+        if ticket := self._tickets.get(job):
+            ticket.fail(error)
 
     def _limits(self) -> Limits:
         model, windows = self._settings.model, self._settings.windows
