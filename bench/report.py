@@ -86,6 +86,11 @@ class Report:
             f"{machine['system']}; commit {machine['commit']}; load before: {machine['load_before']}.",
             f"Model {self.options['model']}, {self.options['threads']} threads, language {self.options['language']}; "
             f"medians of {self.options['runs']} run(s).",
+            *(
+                ["**A quick run, with two clips: it shows that everything works, and no figure to rely on.**"]
+                if self.options.get("quick")
+                else []
+            ),
             "",
             *_table(["scenario", *self.targets], rows),
         ]

@@ -27,6 +27,8 @@ PAUSE, PATIENCE = 2.0, 30.0
 # For a request that nobody waits for with a watch in his hand.
 LONG = 3600.0
 OVERHEAD_REQUESTS = 20
+# The threads of a runtime may spin for a while after their work, as OpenMP's do for 200 ms: the next target is not to pay for that.
+SETTLE = 0.3
 KEEP_ALIVE = 5
 
 
@@ -48,6 +50,7 @@ def short(targets: Sequence[Running], material: Material, run: int) -> Iterator[
     replies: dict[str, list[Reply]] = {target.name: [] for target in targets}
     for number, clip in enumerate(material.clips):
         for target in _turned(targets, run + number):
+            time.sleep(SETTLE)
             replies[target.name].append(ask(target, clip, PATIENCE))
     for name, given in replies.items():
         yield name, _latencies(given) | _accuracy(material.clips, given)
@@ -56,6 +59,7 @@ def short(targets: Sequence[Running], material: Material, run: int) -> Iterator[
 def clients(targets: Sequence[Running], material: Material, run: int) -> Iterator[tuple[str, Figures]]:
     """Eight clients, each with one request at a time, until all clips are done."""
     for target in _turned([target for target in targets if target.serves], run):
+        time.sleep(SETTLE)
         replies, seconds = _together(target, material.clips)
         good = sum(reply.error is None for reply in replies)
         yield target.name, {"requests_per_second": good / seconds} | _latencies(replies) | _accuracy(material.clips, replies)
@@ -64,6 +68,7 @@ def clients(targets: Sequence[Running], material: Material, run: int) -> Iterato
 def file(targets: Sequence[Running], material: Material, run: int) -> Iterator[tuple[str, Figures]]:
     """The long file, with nothing beside it."""
     for target in _turned(targets, run):
+        time.sleep(SETTLE)
         reply = ask(target, material.file, LONG)
         yield (
             target.name,
@@ -74,6 +79,7 @@ def file(targets: Sequence[Running], material: Material, run: int) -> Iterator[t
 def during(targets: Sequence[Running], material: Material, run: int) -> Iterator[tuple[str, Figures]]:
     """A short command every two seconds while the long file is transcribed."""
     for target in _turned([target for target in targets if target.serves], run):
+        time.sleep(SETTLE)
         yield target.name, _during(target, material)
 
 
