@@ -3,7 +3,7 @@ from hailo_whisper.engines.breaker import FIRST_PAUSE, LONGEST_PAUSE, OPEN_SECON
 
 def test_the_pause_doubles_and_the_third_failure_in_a_row_opens_the_breaker() -> None:
     breaker = Breaker()
-    assert breaker.next is None
+    assert Breaker().next is None
     seen = [(breaker.failed(100), breaker.open) for _ in range(3)]
     assert seen == [(FIRST_PAUSE, False), (2 * FIRST_PAUSE, False), (OPEN_SECONDS, True)]
     assert (breaker.failures, breaker.next) == (3, 100 + OPEN_SECONDS)
