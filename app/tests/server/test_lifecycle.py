@@ -340,7 +340,7 @@ class TestCrash:
 
 class TestKeepAlive:
     async def test_an_idle_model_is_unloaded_and_the_next_request_loads_it(self, model_folder: Path, clip_words: str) -> None:
-        async with serving(model_folder, patience=replace(AMPLE, keep_alive=0)) as served:
+        async with serving(model_folder, patience=replace(AMPLE, keep_alive=1)) as served:
             await served.until_ready()
             pid = served.supervisor.pid
             assert pid
