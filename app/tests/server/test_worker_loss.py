@@ -12,6 +12,10 @@ import pytest
 from polling import eventually
 from serving import AMPLE, Served, alive, serving
 
+from hailo_whisper.engines import breaker
+from hailo_whisper.failure import Failure
+from hailo_whisper.scheduling import scheduler
+
 pytestmark = pytest.mark.usefixtures("impatient")
 
 # And a batch is as large as it can be, however slow the engine seems.
@@ -126,8 +130,6 @@ async def test_a_worker_that_is_killed_while_it_loads(model_folder: Path, clip_w
 async def test_workers_that_die_over_everything_are_restarted_with_restraint(
     model_folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from hailo_whisper.engines import breaker
-
     monkeypatch.setattr(breaker, "FIRST_PAUSE", 600)
     async with serving(model_folder) as served:
         await served.until_ready()
@@ -181,8 +183,6 @@ class TestBreaker:
             assert served.supervisor.failed_starts == 0
 
     async def test_a_model_that_is_missing_starts_no_process_and_opens_nothing(self, model_folder: Path) -> None:
-        from hailo_whisper.failure import Failure
-
         looks = 0
 
         def prepare() -> Path:
@@ -269,3 +269,20 @@ class TestDeadlineOfARequest:
             assert (await busy).status_code == 504, "its own came too"
             (model_folder / "go").touch()
             assert (await served.transcribe("say hello")).json()["text"] == "hello"
+
+
+class TestWatchdog:
+    @pytest.mark.parametrize(("grace", "fed"), [(15.0, True), (-1000.0, False)], ids=["in time", "overdue"])
+    async def test_it_is_fed_until_a_batch_is_overdue(
+        self, grace: float, fed: bool, model_folder: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Every batch has a deadline; one that is still there long after it means that nobody keeps the deadlines."""
+        monkeypatch.setattr(scheduler, "GRACE", grace)
+        async with serving(model_folder) as served:
+            await served.until_ready()
+            busy = asyncio.create_task(served.transcribe("wait go"))
+            await eventually((model_folder / "waiting").exists)
+            assert served.scheduler.answering is fed
+            (model_folder / "go").touch()
+            assert (await busy).status_code == 200
+            await eventually(lambda: served.scheduler.answering)
