@@ -29,6 +29,7 @@ def create(
 
     @contextlib.asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        decoder.warm()
         tasks = [asyncio.create_task(supervisor.run()), asyncio.create_task(scheduler.run())]
         try:
             yield

@@ -96,12 +96,23 @@ async def test_who_is_cancelled_ends_the_process_and_frees_the_place(decoder: De
     await _assert_serves(decoder, clip_wav)
 
 
-async def test_idle_processes_end(decoder: Decoder, clip_wav: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_idle_processes_end_but_for_one(decoder: Decoder, clip_wav: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(pool, "IDLE_SECONDS", 0.2)
+    await asyncio.gather(_assert_serves(decoder, clip_wav), _assert_serves(decoder, clip_wav))
+    assert len(decoder.pids) == 2
+    await eventually(lambda: len(decoder.pids) == 1)
+    (kept,) = decoder.pids
+    await asyncio.sleep(0.5)
     await _assert_serves(decoder, clip_wav)
-    assert decoder.pids
-    await eventually(lambda: not decoder.pids)
+    assert decoder.pids == [kept]
+
+
+async def test_a_process_is_there_before_the_first_recording(decoder: Decoder, clip_wav: bytes) -> None:
+    decoder.warm()
+    (pid,) = decoder.pids
+    decoder.warm()
     await _assert_serves(decoder, clip_wav)
+    assert decoder.pids == [pid]
 
 
 @pytest.mark.parametrize("kind", media.ENCODINGS)
