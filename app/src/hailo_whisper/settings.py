@@ -118,7 +118,7 @@ class Windows(_Section):
     """How the speech of a recording is cut into windows, which are what the engine is given."""
 
     longest_seconds: float = Field(
-        15.0,
+        20.0,
         ge=2,
         le=30,
         description="Longest window, in seconds; an engine may allow less. It is cut at a pause. Shorter ones are faster and let "
