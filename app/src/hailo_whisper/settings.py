@@ -80,14 +80,16 @@ class Model(_Section):
     compute_type: Literal["default", "auto", "int8", "int8_float32", "int8_float16", "int16", "float16", "float32"] = Field(
         "int8", description="Number format that the engine computes in."
     )
-    threads: int = Field(0, ge=0, le=1024, description="Threads of the engine, all of its batches together. 0: one for each core.")
+    threads: int = Field(
+        0, ge=0, le=1024, description="Threads of the engine, all of its batches together. 0: one for each core."
+    )
     batch: int = Field(0, ge=0, le=64, description="Most windows that are transcribed at once. 0: what suits the engine.")
     batch_target_seconds: float = Field(
-        0.5,
+        3.0,
         gt=0,
         le=60,
-        description="Seconds that a batch of windows should take at most: so long does a short command wait behind a long recording. "
-        "More serves long recordings faster.",
+        description="Seconds that a batch of windows should take at most. Long recordings are served faster by more. A short command "
+        "waits so long at most, where the engine has no express for it.",
     )
 
 

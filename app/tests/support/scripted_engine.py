@@ -37,6 +37,7 @@ class ScriptedEngine:
             window_seconds=seconds,
             batch=4,
             lanes=2 if "two-lanes" in self._script else 1,
+            express="express" in self._script,
             languages=LANGUAGES,
             detects_language=True,
         )

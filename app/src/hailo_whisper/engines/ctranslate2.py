@@ -29,7 +29,7 @@ FULL = 30.0
 """Seconds that Whisper was trained with."""
 BATCH = 8
 # The decoder's memory of the encoder's output is 1.2 MB a second for base, and 10 MB for large.
-BATCH_SECONDS = 64.0
+BATCH_SECONDS = 96.0
 # Windows of one decoding are made equally long by padding; more than this of it is not worth having them together.
 STRETCH = 1.5
 # Sound at the end of a window, in seconds, that the decoder has left unheard when there is speech in it.
@@ -82,6 +82,7 @@ class CTranslate2Engine:
             window_seconds=FULL,
             batch=self._config.batch or BATCH,
             lanes=self._lanes,
+            express=True,
             languages=list(self._model.supported_languages),
             detects_language=bool(self._model.model.is_multilingual),
         )
@@ -101,7 +102,8 @@ class CTranslate2Engine:
             device="cpu",
             compute_type=config.compute_type,
             cpu_threads=max(threads // self._lanes, 1),
-            num_workers=self._lanes,
+            # One more, for the express: it shares the model's weights with the others.
+            num_workers=self._lanes + 1,
             local_files_only=True,
         )
 

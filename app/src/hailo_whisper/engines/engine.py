@@ -18,6 +18,8 @@ class Capabilities:
     """How many windows it takes at once, at most, for the memory that it found."""
     lanes: int
     """How many batches it takes at the same time, each in a thread of its own."""
+    express: bool
+    """Whether it takes one more besides, at the cost of the others: for a short command that finds them all busy."""
     languages: list[str]
     """ISO 639-1 codes that the model knows."""
     detects_language: bool

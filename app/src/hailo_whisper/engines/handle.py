@@ -63,7 +63,7 @@ class Handle:
         }
         answer = _checked(await self._child.ask(order, deadline=deadline))
         self.capabilities = Capabilities(**answer["capabilities"])
-        for _ in range(1, self.capabilities.lanes):
+        for _ in range(1, self.capabilities.lanes + self.capabilities.express):
             self._lines.append(await self._child.line(deadline=max(end - time.monotonic(), 1.0)))
             self._places.release()
         warm_up = launch.warm_up
@@ -72,7 +72,7 @@ class Handle:
         warm_up.check("".join(segment.text for result in heard for segment in result.segments))
 
     async def transcribe(self, items: Sequence[Item], options: Options, deadline: float) -> list[WindowResult]:
-        """Transcribe one batch; `capabilities.lanes` of them may be under way at a time.
+        """Transcribe one batch; `capabilities.lanes` of them, and the express, may be under way at a time.
 
         Raises EngineFailed too, after which the process lives on.
         """

@@ -132,7 +132,7 @@ class Supervisor:
             self._stir.set()
 
     async def transcribe(self, items: Sequence[Item], options: Options) -> list[WindowResult]:
-        """Transcribe one batch, across requests. `capabilities.lanes` of them may be under way at a time; others wait.
+        """Transcribe one batch, across requests. `capabilities.lanes` of them and the express may be under way at a time; others wait.
 
         Raises Unavailable when there is no worker, WorkerLost when it died over the batch, DeadlineExceeded when it was killed
         at the deadline, EngineFailed when the engine failed and its process lives.

@@ -9,6 +9,7 @@ A batch begins with the next window of the job that ranks first, and is filled, 
 options and about the same length: within a batch all are padded to the longest, so unlike lengths waste the engine's time.
 """
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
@@ -53,6 +54,8 @@ class Job:
         self.dropped = False
         self._waiting = list(range(len(self.windows)))
         self._samples = sum(window.end - window.start for window in self.windows)
+        self.seconds = self._samples / RATE
+        """Sound in all of its windows."""
         self._away = 0
 
     @property
@@ -144,15 +147,15 @@ class Queue:
         job.dropped = True
         self._jobs.pop(job, None)
 
-    def take(self, limits: Limits, now: float, *, busy: bool = False) -> list[Piece]:
+    def take(self, limits: Limits, now: float, *, busy: bool = False, most: float = math.inf) -> list[Piece]:
         """The next batch, of at least one window; empty when no job offers any. All have equal options.
 
         A job whose windows share no batch shares the engine with none either: with `busy`, which says that other batches are
-        under way, it waits, and so does all that ranks after it.
+        under way, it waits, and so does all that ranks after it. `most` leaves out jobs of more seconds of sound.
         """
         batch: list[Piece] = []
         spent = 0.0
-        ranked = sorted((job for job in self._jobs if job.offered()), key=lambda job: job.rank)
+        ranked = sorted((job for job in self._jobs if job.seconds <= most and job.offered()), key=lambda job: job.rank)
         if busy and ranked and ranked[0].alone:
             return []
         for job in ranked:

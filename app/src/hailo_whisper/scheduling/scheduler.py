@@ -7,6 +7,7 @@ engine at that moment is finished there and thrown away.
 import asyncio
 import contextlib
 import logging
+import math
 import os
 import time
 from collections.abc import Iterator, Sequence
@@ -33,6 +34,10 @@ START_SECONDS = 30.0
 """That a request waits for a worker that is on its way."""
 GRACE = 15.0
 """Seconds that a step may be late before the watchdog is told no more: each has a deadline of its own."""
+
+
+EXPRESS_SECONDS = 30.0
+"""Sound of a request that may take the engine's express, while longer ones have every lane."""
 
 
 class Scheduler:
@@ -71,6 +76,15 @@ class Scheduler:
     @property
     def _lanes(self) -> int:
         return self._supervisor.capabilities.lanes if self._supervisor.capabilities else 1
+
+    @property
+    def _express(self) -> bool:
+        return self._supervisor.capabilities is not None and self._supervisor.capabilities.express
+
+    @property
+    def _full(self) -> bool:
+        """Whether every lane is busy."""
+        return sum(not flight.express for flight in self._flights) >= self._lanes
 
     @property
     def _pace(self) -> float:
@@ -158,10 +172,10 @@ class Scheduler:
                 if batch:
                     seconds = sum(piece.window.duration for piece in batch)
                     due = time.monotonic() + self._supervisor.deadline(seconds) + self.start_seconds + GRACE
-                    flight = Flight(batch, due)
+                    flight = Flight(batch, due, express=self._full)
                     self._flights.add(flight)
                     group.create_task(self._fly(flight))
-                if (self._flights and (not batch or len(self._flights) >= self._lanes)) or not self._queue:
+                if (self._flights and not batch) or not self._queue:
                     # Until a batch comes back, or a job comes in.
                     self._some.clear()
                 self._rest()
@@ -188,9 +202,14 @@ class Scheduler:
             # Those that came meanwhile wait on.
             return []
         self._down = None
-        if any(flight.alone for flight in self._flights) or len(self._flights) >= self._lanes:
+        if any(flight.alone for flight in self._flights):
             return []
-        return self._queue.take(self._limits(), time.monotonic(), busy=bool(self._flights))
+        most = math.inf
+        if self._full:
+            if not self._express or any(flight.express for flight in self._flights):
+                return []
+            most = EXPRESS_SECONDS
+        return self._queue.take(self._limits(), time.monotonic(), busy=bool(self._flights), most=most)
 
     async def _fly(self, flight: Flight) -> None:
         """Have the worker transcribe one batch."""

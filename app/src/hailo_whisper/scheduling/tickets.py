@@ -49,6 +49,8 @@ class Flight:
     batch: list[Piece]
     due: float
     """When it is over at the latest, on the monotonic clock."""
+    express: bool = False
+    """Whether it was taken although every lane was busy."""
 
     @property
     def seconds(self) -> float:

@@ -104,7 +104,9 @@ def sound(seconds: float) -> Samples:
 
 
 def test_capabilities_are_those_of_the_model(engine: CTranslate2Engine, model: FakeWhisper, tmp_path: Path) -> None:
-    assert engine.capabilities == Capabilities(30.0, batch=8, lanes=2, languages=["en", "de"], detects_language=True)
+    assert engine.capabilities == Capabilities(
+        30.0, batch=8, lanes=2, express=True, languages=["en", "de"], detects_language=True
+    )
     model.is_multilingual = False
     assert not engine.capabilities.detects_language
     engine.load(ModelConfig(tmp_path, "int8", 2, batch=3))
@@ -117,7 +119,7 @@ def test_the_model_is_loaded_from_the_folder_and_from_nowhere_else(engine: CTran
         "device": "cpu",
         "compute_type": "int8",
         "cpu_threads": 1,
-        "num_workers": 2,
+        "num_workers": 3,
         "local_files_only": True,
     }
 
@@ -131,7 +133,7 @@ def test_no_threads_means_one_for_each_core(tmp_path: Path, monkeypatch: pytest.
     monkeypatch.setattr("os.sched_getaffinity", lambda _: set(range(8)))
     engine = CTranslate2Engine()
     engine.load(ModelConfig(tmp_path, "int8", 0))
-    assert (engine._model.how["cpu_threads"], engine._model.how["num_workers"]) == (2, 4)
+    assert (engine._model.how["cpu_threads"], engine._model.how["num_workers"]) == (2, 5)
 
 
 def test_a_name_is_no_folder_and_is_not_fetched(tmp_path: Path) -> None:
@@ -180,7 +182,7 @@ def test_windows_of_about_one_length_are_decoded_together(engine: CTranslate2Eng
 
 def test_a_batch_is_no_larger_than_its_memory(engine: CTranslate2Engine, model: FakeWhisper) -> None:
     engine.transcribe([sound(27)] * 5, ENGLISH)
-    assert all(windows * frames / 50 <= 64 for windows, frames, _ in (asked["shape"] for asked in model.asked))
+    assert all(windows * frames / 50 <= 96 for windows, frames, _ in (asked["shape"] for asked in model.asked))
     assert sum(asked["shape"][0] for asked in model.asked) == 5
 
 

@@ -39,6 +39,7 @@ def test_load_answers_with_what_the_engine_can_do(worker: Worker, model_folder: 
             "window_seconds": 30.0,
             "batch": 4,
             "lanes": 1,
+            "express": False,
             "languages": ["en", "de", "ar"],
             "detects_language": True,
         }

@@ -33,6 +33,21 @@ def taken(batch: list[Piece], names: dict[str, Job]) -> list[tuple[str, int]]:
     return [(next(name for name, each in names.items() if each is piece.job), piece.number) for piece in batch]
 
 
+class TestExpress:
+    def test_only_short_jobs_are_taken_and_the_others_keep_their_place(self) -> None:
+        long, short = job(20, 20), job(2)
+        waiting = queue(long, short)
+        assert [piece.job for piece in waiting.take(ROOMY, 0, most=30.0)] == [short]
+        assert waiting.take(ROOMY, 0, most=30.0) == []
+        assert [piece.job for piece in waiting.take(ROOMY, 0)] == [long, long]
+
+    def test_the_rest_of_a_long_job_is_none(self) -> None:
+        long = job(20, 20)
+        waiting = queue(long)
+        waiting.take(ONE, 0)
+        assert waiting.take(ROOMY, 0, most=30.0) == []
+
+
 class TestOrder:
     def test_the_shortest_goes_first(self) -> None:
         long, short = job(20, 20), job(2)
