@@ -79,7 +79,8 @@ def test_the_express_takes_one_batch_at_a_time(server: ServerProcess, script: Pa
     short = Sending(server, None, "wait first")
     until((script / "waiting").exists)
     next_one = Sending(server, None, "say next")
-    until(lambda: "hailo_whisper_queue_windows 1.0" in server.client.get("/metrics").text)
+    until(lambda: "hailo_whisper_queue_requests 3.0" in server.client.get("/metrics").text)
+    assert batches(script, "say") == 0
     (script / "first").touch()
     assert short.text
     assert next_one.text == "next"
@@ -106,7 +107,9 @@ def test_two_batches_are_under_way_and_a_third_waits(server: ServerProcess, scri
 def test_a_crash_costs_neither_lane_its_request(server: ServerProcess, script: Path) -> None:
     bystander = Sending(server, None, "wait go")
     until((script / "waiting").exists)
-    assert server.transcribe(prompt="crash-once").status_code == 200
+    crashing = Sending(server, None, "crash-once")
+    until((script / "crashed").exists)
     (script / "go").touch()
+    assert crashing.text
     assert bystander.text
     assert server.client.get("/health/ready").json()["worker_restarts"] == 1
