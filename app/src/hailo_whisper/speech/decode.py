@@ -16,6 +16,7 @@ os.environ["OPENBLAS_NUM_THREADS"] = "1"
 import av
 import av.error
 import numpy as np
+from numpy.typing import NDArray
 
 from ..service import child, sandbox
 from . import detection
@@ -82,6 +83,7 @@ def _decode(stream: Any, waveform: Waveform, max_seconds: float, progress: Calla
         # In 16 bits libav mixes stereo down to the mean; in floats to more than that, and beyond -1..1.
         resampler = av.AudioResampler(format="s16", layout="mono", rate=RATE)
         packets = container.demux(container.streams.audio[0])
+        writer = _Writer(waveform, max_seconds)
         minutes = 0
         while True:
             try:
@@ -89,15 +91,16 @@ def _decode(stream: Any, waveform: Waveform, max_seconds: float, progress: Calla
                 if packet is None:
                     break
                 for frame in packet.decode():
-                    _append(waveform, resampler.resample(_clean(frame)), max_seconds)
+                    writer.add(resampler.resample(_clean(frame)))
             except av.error.EOFError:
                 break
             except (av.error.FFmpegError, ValueError):
                 continue
-            if waveform.duration // 60 > minutes:
-                minutes = int(waveform.duration // 60)
+            if writer.seconds // 60 > minutes:
+                minutes = int(writer.seconds // 60)
                 progress()
-        _append(waveform, resampler.resample(None), max_seconds)
+        writer.add(resampler.resample(None))
+        writer.flush()
     if not waveform.length:
         raise Refused("Audio file might be corrupted or unsupported. Check that it plays, and send it again.")
 
@@ -145,15 +148,39 @@ def _clean(frame: Any) -> Any:
     return frame
 
 
-def _append(waveform: Waveform, frames: Sequence[Any], max_seconds: float) -> None:
-    for frame in frames:
-        if waveform.length + frame.samples > max_seconds * RATE:
-            raise Refused(
-                f"The audio is longer than {max_seconds:.0f} seconds, the longest that this server takes. "
-                "Send it in parts, or raise limits.duration_seconds.",
-                "audio_too_long",
-            )
-        waveform.append(frame.to_ndarray().reshape(-1).astype(np.float32) / np.float32(32768))
+class _Writer:
+    """Puts frames into a waveform, a second at a time: one by one they would take longer than decoding them."""
+
+    def __init__(self, waveform: Waveform, max_seconds: float) -> None:
+        self._waveform = waveform
+        self._max_seconds = max_seconds
+        self._held: list[NDArray[np.int16]] = []
+        self._length = 0
+
+    @property
+    def seconds(self) -> float:
+        """What was added until now."""
+        return (self._waveform.length + self._length) / RATE
+
+    def add(self, frames: Sequence[Any]) -> None:
+        """Add frames of 16 bit. Raises Refused when they make it too long."""
+        for frame in frames:
+            self._length += frame.samples
+            if self.seconds > self._max_seconds:
+                raise Refused(
+                    f"The audio is longer than {self._max_seconds:.0f} seconds, the longest that this server takes. "
+                    "Send it in parts, or raise limits.duration_seconds.",
+                    "audio_too_long",
+                )
+            self._held.append(frame.to_ndarray().reshape(-1))
+        if self._length >= RATE:
+            self.flush()
+
+    def flush(self) -> None:
+        """Write what is held."""
+        if self._held:
+            self._waveform.append(np.concatenate(self._held) * np.float32(1 / 32768))
+            self._held, self._length = [], 0
 
 
 def speech(

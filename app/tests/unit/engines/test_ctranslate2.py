@@ -182,7 +182,7 @@ def test_windows_of_about_one_length_are_decoded_together(engine: CTranslate2Eng
 
 def test_a_batch_is_no_larger_than_its_memory(engine: CTranslate2Engine, model: FakeWhisper) -> None:
     engine.transcribe([sound(27)] * 5, ENGLISH)
-    assert all(windows * frames / 50 <= 96 for windows, frames, _ in (asked["shape"] for asked in model.asked))
+    assert all(windows * frames / 50 <= 72 for windows, frames, _ in (asked["shape"] for asked in model.asked))
     assert sum(asked["shape"][0] for asked in model.asked) == 5
 
 
