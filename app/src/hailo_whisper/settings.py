@@ -74,7 +74,8 @@ class Model(_Section):
     keep_alive: int = Field(
         -1,
         ge=-1,
-        description="Seconds without a request after which the model is unloaded and its memory given back. -1: never. "
+        description="Seconds without a request after which the processes of the model and of the decoder end, and give back all their memory. "
+        "-1: never. "
         "The next request loads it again.",
     )
     compute_type: Literal["default", "auto", "int8", "int8_float32", "int8_float16", "int16", "float16", "float32"] = Field(

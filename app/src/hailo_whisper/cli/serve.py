@@ -48,7 +48,8 @@ def run(args: argparse.Namespace) -> int:
     supervisor = Supervisor(launch, assembly.patience(settings), metrics)
     metrics.watch_worker(lambda: supervisor.pid)
     scheduler = Scheduler(supervisor, settings, metrics)
-    decoder = Decoder(settings.limits.duration_seconds, settings.limits.deadline_seconds, metrics)
+    limits, keep_alive = settings.limits, settings.model.keep_alive
+    decoder = Decoder(limits.duration_seconds, limits.deadline_seconds, metrics, keep_alive=keep_alive)
     app = api.create(settings, supervisor, scheduler, decoder, created=lambda: _created(service.settings), counts=metrics)
     service = Service(settings, launch, supervisor, scheduler, decoder, app, load=lambda: configuration.load(args.config))
     asyncio.run(_serve(service, listener))

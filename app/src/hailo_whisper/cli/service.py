@@ -95,7 +95,7 @@ class Service:
         logs.configure(new.log.format, transcripts=new.log.transcripts)
         self.scheduler.configure(new)
         self.supervisor.configure(launch, assembly.patience(new))
-        self.decoder.configure(new.limits.duration_seconds, new.limits.deadline_seconds)
+        self.decoder.configure(new.limits.duration_seconds, new.limits.deadline_seconds, new.model.keep_alive)
         self._trouble = f"; {', '.join(late)}: changed, which needs a restart" if late else ""
         log.info("the configuration was taken%s", self._trouble)
 

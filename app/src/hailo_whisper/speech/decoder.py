@@ -16,8 +16,8 @@ from .windows import Span
 
 log = logging.getLogger(__name__)
 
-IDLE_SECONDS = 10.0
-"""Without a recording, after which a process is ended and its memory given back; except for one, which the next recording finds warm."""
+IDLE_SECONDS = 3.0
+"""Without a recording, after which a process is ended and its memory given back, as long as there is another."""
 
 # Seconds for each second of the longest recording: what a slow machine takes that has other things to do.
 DEADLINE_FACTOR = 0.05
@@ -55,14 +55,22 @@ class Decoder:
     """Decodes up to `size` recordings at a time, each of `max_seconds` of sound at most.
 
     A recording may take `deadline` seconds and DEADLINE_FACTOR of `max_seconds`: one that burns CPU is stopped far earlier, by
-    the limit that speech.decode sets itself. `module` is another one in tests only.
+    the limit that speech.decode sets itself. One process is kept for the next recording, for `keep_alive` seconds without any
+    (below 0: for ever). `module` is another one in tests only.
     """
 
     def __init__(
-        self, max_seconds: float, deadline: float, metrics: Metrics, size: int = 2, module: str = "hailo_whisper.speech.decode"
+        self,
+        max_seconds: float,
+        deadline: float,
+        metrics: Metrics,
+        size: int = 2,
+        keep_alive: float = -1,
+        module: str = "hailo_whisper.speech.decode",
     ) -> None:
         self._max_seconds = max_seconds
         self._deadline = deadline + max_seconds * DEADLINE_FACTOR
+        self._keep_alive = keep_alive
         self._metrics = metrics
         self._module = module
         self._places = asyncio.Semaphore(size)
@@ -81,8 +89,9 @@ class Decoder:
         """Process ids of the decoders that there are."""
         return [child.pid for child in [*self._busy, *self._idle]]
 
-    def configure(self, max_seconds: float, deadline: float) -> None:
+    def configure(self, max_seconds: float, deadline: float, keep_alive: float = -1) -> None:
         """Take new limits, for the recordings to come."""
+        self._keep_alive = keep_alive
         self._max_seconds = max_seconds
         self._deadline = deadline + max_seconds * DEADLINE_FACTOR
 
@@ -160,9 +169,12 @@ class Decoder:
         self._endings[child] = asyncio.get_running_loop().call_later(IDLE_SECONDS, self._tire, child)
 
     def _tire(self, child: Child) -> None:
-        """A process was idle for long enough."""
+        """A process was idle for a while."""
         if len(self._idle) + len(self._busy) > 1:
             self._end(child)
+        elif self._keep_alive >= 0:
+            left = max(self._keep_alive - IDLE_SECONDS, 0.0)
+            self._endings[child] = asyncio.get_running_loop().call_later(left, self._end, child)
 
     def _end(self, child: Child) -> None:
         self._idle.remove(child)

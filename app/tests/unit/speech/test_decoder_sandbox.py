@@ -107,6 +107,14 @@ async def test_idle_processes_end_but_for_one(decoder: Decoder, clip_wav: bytes,
     assert decoder.pids == [kept]
 
 
+async def test_the_last_process_ends_with_keep_alive(decoder: Decoder, clip_wav: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pool, "IDLE_SECONDS", 0.1)
+    decoder.configure(4000, 60, keep_alive=0)
+    await _assert_serves(decoder, clip_wav)
+    await eventually(lambda: not decoder.pids)
+    await _assert_serves(decoder, clip_wav)
+
+
 async def test_a_process_is_there_before_the_first_recording(decoder: Decoder, clip_wav: bytes) -> None:
     decoder.warm()
     (pid,) = decoder.pids
