@@ -64,6 +64,7 @@ class Decoder:
         max_seconds: float,
         deadline: float,
         metrics: Metrics,
+        *,
         size: int = 2,
         keep_alive: float = -1,
         module: str = "hailo_whisper.speech.decode",
