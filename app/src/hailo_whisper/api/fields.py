@@ -6,6 +6,7 @@ from typing import Any
 
 from ..engines.engine import Capabilities, Options
 from ..formats import FORMATS
+from ..scheduling import cutting
 from ..settings import Settings
 from ..speech.detection import Detection
 from ..speech.languages import LANGUAGES
@@ -155,9 +156,7 @@ def _chunking(fields: dict[str, list[str]], settings: Settings) -> tuple[Detecti
         if not isinstance(wanted, dict):
             raise _no_strategy(f"{given!r} is neither `auto` nor an object of JSON")
     if not wanted:
-        # Where all counts as speech there is no silence to keep around it.
-        found = Detection(vad.threshold, vad.min_speech_ms / 1000, vad.min_silence_ms / 1000) if vad.enabled else None
-        return found, vad.speech_pad_ms / 1000 if vad.enabled else 0.0
+        return cutting.detection(vad), cutting.padding(vad)
     if wanted.pop("type", None) != "server_vad":
         raise _no_strategy("an object of it needs the type `server_vad`")
     for name, value in wanted.items():

@@ -5,13 +5,14 @@ import contextlib
 from fastapi import APIRouter, Request, Response
 
 from ..formats import FORMATS
+from ..scheduling import cutting
 from ..scheduling.admission import Overloaded
 from ..scheduling.scheduler import Scheduler
 from ..service import log
 from ..settings import Settings
 from ..speech import transcript
 from ..speech.decoder import Decoder
-from ..speech.windows import Rules, cut
+from ..speech.windows import cut
 from .client import drain, while_connected
 from .fields import SCHEMA, Fields, parse
 from .upload import MIB, Upload, receive
@@ -40,9 +41,8 @@ async def transcriptions(request: Request) -> Response:
 
 async def _transcribe(upload: Upload, fields: Fields, settings: Settings, decoder: Decoder, scheduler: Scheduler) -> Response:
     capabilities = await scheduler.capabilities()
-    longest = min(settings.windows.longest_seconds, capabilities.window_seconds)
-    rules = Rules(longest, settings.windows.longest_pause_seconds, min(fields.pad, longest / 4))
-    recording = await decoder.decode(upload.file, fields.detection, rules.longest - 2 * rules.pad)
+    rules = cutting.rules(settings.windows, capabilities.window_seconds, fields.pad)
+    recording = await decoder.decode(upload.file, fields.detection, cutting.longest_span(rules))
     # Nobody needs it any more, and a transcription may take long.
     upload.close()
     with recording, recording.waveform as waveform:

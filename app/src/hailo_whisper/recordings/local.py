@@ -9,11 +9,11 @@ from ..engines.engine import Options
 from ..engines.failures import EngineFailed, Unavailable
 from ..engines.supervisor import State, Supervisor
 from ..failure import Failure
+from ..scheduling import cutting
 from ..scheduling.scheduler import Scheduler
 from ..settings import Settings
 from ..speech import transcript
 from ..speech.decoder import Decoder, Recording
-from ..speech.detection import Detection
 from ..speech.transcript import Transcript, WindowResult
 from ..speech.windows import Rules, cut
 from .progress import Progress
@@ -92,12 +92,10 @@ class Local:
             raise Stop(f"The engine has failed: {self._supervisor.reason}") from None
 
     async def _decode(self, path: Path) -> Recording:
-        vad = self._settings.vad
-        detection = Detection(vad.threshold, vad.min_speech_ms / 1000, vad.min_silence_ms / 1000) if vad.enabled else None
-        rules = self._rules()
+        wanted = cutting.detection(self._settings.vad)
         try:
             with path.open("rb") as media:
-                return await self._decoder.decode(media.fileno(), detection, rules.longest - 2 * rules.pad)
+                return await self._decoder.decode(media.fileno(), wanted, cutting.longest_span(self._rules()))
         except OSError as error:
             raise Failure(f"It cannot be read: {error.strerror}. Check the name, the owner and the mode.") from None
 
@@ -112,11 +110,9 @@ class Local:
         return transcript.join(windows, results, waveform.duration, self._options.language)
 
     def _rules(self) -> Rules:
-        windows, vad, capabilities = self._settings.windows, self._settings.vad, self._supervisor.capabilities
-        longest = min(windows.longest_seconds, capabilities.window_seconds if capabilities else windows.longest_seconds)
-        # Where all counts as speech there is no silence to keep around it.
-        pad = min(vad.speech_pad_ms / 1000, longest / 4) if vad.enabled else 0.0
-        return Rules(longest, windows.longest_pause_seconds, pad)
+        windows, capabilities = self._settings.windows, self._supervisor.capabilities
+        engine = capabilities.window_seconds if capabilities else windows.longest_seconds
+        return cutting.rules(windows, engine, cutting.padding(self._settings.vad))
 
     async def _wait_for_room(self) -> None:
         async with self._room:
