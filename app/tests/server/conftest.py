@@ -25,12 +25,12 @@ def shared_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerPr
 @pytest.fixture
 def server(shared_server: ServerProcess, clip_words: str) -> Iterator[ServerProcess]:
     """The server, which must be none the worse for what the test sent it."""
-    before = shared_server.pid, shared_server.children()[:1]
+    before = shared_server.pid, shared_server.worker
     yield shared_server
     assert shared_server.client.get("/health").json()["status"] == "ok"
     response = shared_server.transcribe()
     assert (response.status_code, response.json().get("text")) == (200, clip_words)
-    assert (shared_server.pid, shared_server.children()[:1]) == before, "the same server and the same worker"
+    assert (shared_server.pid, shared_server.worker) == before, "the same server and the same worker"
 
 
 @pytest.fixture

@@ -48,12 +48,15 @@ def _connected(listener: socket.socket) -> socket.socket:
 
 
 def _head(sock: socket.socket) -> bytes:
-    """Status line and headers of a reply."""
-    head = b""
-    while b"\r\n\r\n" not in head:
+    """Status line and headers of a reply, which is read to its end: the body may come after them."""
+    head, body, length = b"", b"", 0
+    while b"\r\n\r\n" not in head or len(body) < length:
         chunk = sock.recv(4096)
         assert chunk, f"the connection was closed after {head!r}"
         head += chunk
+        if b"\r\n\r\n" in head:
+            fields, _, body = head.partition(b"\r\n\r\n")
+            length = int(fields.lower().partition(b"content-length:")[2].split(b"\r\n")[0])
     return head
 
 

@@ -113,3 +113,11 @@ def test_a_crash_costs_neither_lane_its_request(server: ServerProcess, script: P
     assert crashing.text
     assert bystander.text
     assert server.client.get("/health/ready").json()["worker_restarts"] == 1
+
+
+@pytest.mark.parametrize("script", ["two-lanes"], indirect=True)
+def test_a_crash_while_one_recording_has_both_lanes_is_tried_again(server: ServerProcess, script: Path) -> None:
+    recording = Sending(server, media.silence(200), "crash-once")
+    assert recording.text
+    assert (script / "crashed").exists()
+    assert server.client.get("/health/ready").json()["worker_restarts"] == 1

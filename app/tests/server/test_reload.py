@@ -55,7 +55,7 @@ def _read(manager: socket.socket, wanted: str) -> list[str]:
 
 
 def test_limits_and_defaults_hold_from_the_next_request_on(server: ServerProcess, reload: Callable[..., list[str]]) -> None:
-    worker = server.children()[:1]
+    worker = server.worker
     told = reload({"limits": {"duration_seconds": 3, "upload_mib": 1}, "transcription": {"language": "de", "beam": 2}})
     assert told == ["READY=1", "STATUS=ready: model base"]
     assert server.transcribe().json()["error"]["code"] == "audio_too_long"
@@ -63,7 +63,7 @@ def test_limits_and_defaults_hold_from_the_next_request_on(server: ServerProcess
     reload({"transcription": {"language": "de", "beam": 2}})
     said = server.transcribe(prompt="options", response_format="verbose_json").json()
     assert (said["text"], said["language"]) == ("2 0.0", "german")
-    assert server.children()[:1] == worker, "none of this needs a new worker"
+    assert server.worker == worker, "none of this needs a new worker"
 
 
 def test_vad_can_be_turned_off(server: ServerProcess, reload: Callable[..., list[str]]) -> None:
@@ -86,7 +86,7 @@ def test_another_model_is_loaded_after_the_batch_in_flight_and_requests_wait_for
         thread.start()
         return thread
 
-    (worker, *_) = server.children()
+    worker = server.worker
     threads = [send("wait batch")]
     until((model_folder / "waiting").exists)
     reload({"model": {"path": str(model_folder), "compute_type": "float32"}})

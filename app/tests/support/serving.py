@@ -139,6 +139,15 @@ class ServerProcess:
         text = Path(f"/proc/{self.pid}/task/{self.pid}/children").read_text()
         return [int(pid) for pid in text.split()]
 
+    @property
+    def worker(self) -> int | None:
+        """Process id of the worker, while there is one."""
+        for pid in self.children():
+            with contextlib.suppress(OSError):
+                if b"hailo_whisper.engines.worker" in Path(f"/proc/{pid}/cmdline").read_bytes():
+                    return pid
+        return None
+
     def ready(self) -> bool:
         """Whether it says that it is."""
         assert self.process.poll() is None, self.log.read_text()

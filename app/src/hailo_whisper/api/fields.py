@@ -119,14 +119,20 @@ def _language(given: str, settings: Settings, capabilities: Capabilities | None)
             param="language",
             code="invalid_language_format",
         )
-    if capabilities and language not in capabilities.languages:
+    if capabilities:
+        check_language(language, settings, capabilities)
+    return language
+
+
+def check_language(language: str | None, settings: Settings, capabilities: Capabilities) -> None:
+    """Raise ApiError when the model does not know the language; None is one to be detected."""
+    if language is not None and language not in capabilities.languages:
         raise ApiError(
             400,
             f"The model {settings.model.name} does not know the language '{language}'. It knows: {', '.join(capabilities.languages)}.",
             param="language",
             code="unsupported_language",
         )
-    return language
 
 
 def _temperature(given: str) -> float:

@@ -14,7 +14,7 @@ from ..speech import transcript
 from ..speech.decoder import Decoder
 from ..speech.windows import cut
 from .client import drain, while_connected
-from .fields import SCHEMA, Fields, parse
+from .fields import SCHEMA, Fields, check_language, parse
 from .upload import MIB, Upload, receive
 
 router = APIRouter(prefix="/v1/audio", tags=["audio"])
@@ -41,6 +41,8 @@ async def transcriptions(request: Request) -> Response:
 
 async def _transcribe(upload: Upload, fields: Fields, settings: Settings, decoder: Decoder, scheduler: Scheduler) -> Response:
     capabilities = await scheduler.capabilities()
+    # Known only now when the model was being loaded.
+    check_language(fields.options.language, settings, capabilities)
     rules = cutting.rules(settings.windows, capabilities.window_seconds, fields.pad)
     recording = await decoder.decode(upload.file, fields.detection, cutting.longest_span(rules))
     # Nobody needs it any more, and a transcription may take long.

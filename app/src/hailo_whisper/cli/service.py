@@ -4,7 +4,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from fastapi import FastAPI
 
@@ -48,6 +48,7 @@ class Service:
     """Reads the configuration again. Raises Failure."""
     _trouble: str = ""
     _told: bool = False
+    _reloading: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     @property
     def status(self) -> str:
@@ -66,6 +67,11 @@ class Service:
 
     async def reload(self) -> None:
         """Take a changed configuration. When it is bad, or its model cannot be used, all stays as it is."""
+        # One after the other, or the older of two could be the one that stays.
+        async with self._reloading:
+            await self._reload()
+
+    async def _reload(self) -> None:
         if self._told:
             notify.notify("RELOADING=1", f"MONOTONIC_USEC={time.monotonic_ns() // 1000}")
         try:

@@ -73,6 +73,7 @@ class CTranslate2Engine:
         self._model: Any = None
         self._config = ModelConfig(Path(), "int8", 0)
         self._lanes = 1
+        self._languages: list[str] = []
         self._tokenizers: dict[str, tuple[Any, Sequence[int]]] = {}
 
     @property
@@ -83,7 +84,7 @@ class CTranslate2Engine:
             batch=self._config.batch or BATCH,
             lanes=self._lanes,
             express=True,
-            languages=list(self._model.supported_languages),
+            languages=self._languages,
             detects_language=bool(self._model.model.is_multilingual),
         )
 
@@ -107,6 +108,12 @@ class CTranslate2Engine:
             local_files_only=True,
         )
 
+        # faster-whisper names every language that any Whisper knows.
+        known = self._model.hf_tokenizer.token_to_id
+        multilingual = self._model.model.is_multilingual
+        codes = self._model.supported_languages
+        self._languages = [code for code in codes if known(f"<|{code}|>") is not None] if multilingual else ["en"]
+
     def transcribe(self, batch: list[Samples], options: Options) -> list[WindowResult]:
         """Transcribe windows, each of shape (samples,) and of 30 s at most. May be called from several threads at once."""
         languages = [options.language or self._detect(samples) for samples in batch]
@@ -121,7 +128,7 @@ class CTranslate2Engine:
                     # A rest in which there is nothing to be understood is breath or noise, and what is said of it invented.
                     if decoded.silent or (piece.offset and decoded.doubtful):
                         continue
-                    found, heard = parts(decoded.tokens, self._timestamp_begin, piece.seconds)
+                    found, heard = parts(decoded.tokens, self._timestamp_begin, piece.seconds, decoded.finished)
                     segments[piece.window] += self._segments(piece, found, decoded, language)
                     rest = round(heard * RATE)
                     if rest and piece.seconds - heard > UNHEARD:
@@ -175,14 +182,16 @@ class CTranslate2Engine:
                 asked = _Asked(context, temperature, language, options, max(group[i].seconds for i in some))
                 for i, decoded in zip(some, self._generate([features[i] for i in some], asked), strict=True):
                     tries[i].append(decoded)
-        return [(best(tried) if tried[-1].doubtful else tried[-1], len(tried) - 1) for tried in tries]
+        return [(_chosen(tried), len(tried) - 1) for tried in tries]
 
     def _generate(self, features: Sequence[Features], asked: _Asked) -> list[Decoded]:
         """Encode and decode windows in one context."""
         tokenizer, suppressed = self._tokenizer(asked.language)
         previous = tokenizer.encode(f" {asked.options.prompt.strip()}") if asked.options.prompt else []
         prompt = self._model.get_prompt(tokenizer, previous)
-        longest = min(max(int(asked.seconds * TOKENS_PER_SECOND), LEAST_TOKENS), self._model.max_length - len(prompt))
+        # CTranslate2 makes no more than half of max_length, and no more than the prompt leaves of it (whisper.cc, as Whisper's sample_len).
+        most = min(self._model.max_length // 2, self._model.max_length - len(prompt))
+        longest = min(max(int(asked.seconds * TOKENS_PER_SECOND), LEAST_TOKENS), most)
         if asked.temperature:
             search = {"beam_size": 1, "num_hypotheses": BEST_OF, "sampling_topk": 0, "sampling_temperature": asked.temperature}
         else:
@@ -190,7 +199,7 @@ class CTranslate2Engine:
         results = self._model.model.generate(
             self._encode(features, asked.context),
             [prompt] * len(features),
-            max_length=len(prompt) + longest,
+            max_length=max(2 * longest, len(prompt) + longest),
             return_scores=True,
             return_no_speech_prob=True,
             suppress_blank=True,
@@ -277,6 +286,11 @@ def lanes(threads: int) -> int:
 def _again(decoded: Decoded, context: float) -> bool:
     """Whether to take the next rung. Silence is believed when it was heard in the context that Whisper was trained with."""
     return decoded.doubtful and not (decoded.silent and context == FULL)
+
+
+def _chosen(tries: Sequence[Decoded]) -> Decoded:
+    """The last try when it is good, or heard silence in full context; else the best of them all."""
+    return best(tries) if tries[-1].doubtful and not tries[-1].silent else tries[-1]
 
 
 def _padded(features: Features, frames: int) -> Features:

@@ -67,11 +67,13 @@ def best(tries: Sequence[Decoded]) -> Decoded:
     return max(sane or tries, key=lambda decoded: decoded.avg_logprob)
 
 
-def parts(tokens: Sequence[int], timestamp_begin: int, duration: float) -> tuple[list[Part], float]:
+def parts(tokens: Sequence[int], timestamp_begin: int, duration: float, finished: bool = True) -> tuple[list[Part], float]:
     """Cut the tokens of a window of `duration` seconds at their timestamps, of which `timestamp_begin` is 0 s.
 
-    Returns the parts and how far, in seconds, the decoder says it has listened. Text that no timestamp closes lasts until
-    the end of the window; no end comes before its beginning, and nothing lies outside of the window.
+    Returns the parts and how far, in seconds, the decoder has listened. Text that no timestamp closes lasts until the end of
+    the window, unless the decoder was cut off, not `finished`, after at least one part: then that text is left out, and will be
+    heard again from where the last part ended. No end comes before its beginning, nothing lies outside of the window, and what
+    is said after its end, in the margin, is invented.
     """
     found: list[Part] = []
     start, words = 0.0, list[int]()
@@ -80,13 +82,14 @@ def parts(tokens: Sequence[int], timestamp_begin: int, duration: float) -> tuple
         if token < timestamp_begin:
             words.append(token)
             continue
-        at = min((token - timestamp_begin) * TICK, duration)
-        heard = max(heard, at)
-        if words:
-            found.append(Part(start, max(at, start), words))
-            words = []
+        at = (token - timestamp_begin) * TICK
+        heard = max(heard, min(at, duration))
+        if words and start < duration:
+            found.append(Part(start, min(max(at, start), duration), words))
+        words = []
         start = at
-    if words:
-        found.append(Part(min(start, duration), duration, words))
+    if words and (finished or not found):
+        if start < duration:
+            found.append(Part(start, duration, words))
         heard = duration
     return found, heard

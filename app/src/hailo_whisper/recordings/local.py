@@ -46,6 +46,7 @@ class Local:
         self._running: list[asyncio.Task[None]] = []
         self._held = 0.0
         self._room = asyncio.Condition()
+        self._decoding = asyncio.Lock()
 
     async def __aenter__(self) -> Self:
         """Wait for the worker. Raises Stop when it cannot be started."""
@@ -79,10 +80,12 @@ class Local:
         """Transcribe a file of any size. Raises Failure when it cannot be, Stop when there is no worker any more."""
         try:
             async with contextlib.AsyncExitStack() as stack:
-                await self._wait_for_room()
-                recording = stack.enter_context(await self._decode(path))
-                seconds = recording.waveform.duration
-                self._held += seconds
+                # What is being decoded is not counted yet, so it is only one recording at a time.
+                async with self._decoding:
+                    await self._wait_for_room()
+                    recording = stack.enter_context(await self._decode(path))
+                    seconds = recording.waveform.duration
+                    self._held += seconds
                 stack.push_async_callback(self._leave, seconds)
                 progress.known(path, seconds)
                 return await self._hear(path, recording, progress)

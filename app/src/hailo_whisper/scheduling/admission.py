@@ -38,7 +38,8 @@ class Admission:
             raise Overloaded(
                 f"The server is busy with {self.requests} requests, the most that it takes at a time (limits.requests). Try again later.",
                 "requests",
-                retry_after(queued, speed),
+                # One of them has to be done.
+                retry_after(queued / max(self.requests, 1), speed),
             )
         self.requests += 1
         try:

@@ -138,6 +138,10 @@ class Queue:
         """How many seconds of sound wait."""
         return sum(job.remaining for job in self._jobs)
 
+    def work(self, floor: float) -> float:
+        """The same, where each window counts as `floor` seconds at least."""
+        return sum(max(job.remaining, floor * job.waiting) for job in self._jobs)
+
     def put(self, job: Job) -> None:
         """Add a job with at least one window."""
         self._jobs[job] = None

@@ -88,8 +88,10 @@ class Scheduler:
 
     @property
     def _pace(self) -> float:
-        """Seconds for one second of sound, all lanes together."""
-        return self._speed.factor / self._lanes
+        """Seconds for one second of sound that is there now, all lanes together; short windows cost as much as longer ones."""
+        floor = self._limits().floor
+        work = self._queue.work(floor) + sum(max(p.window.duration, floor) for flight in self._flights for p in flight.batch)
+        return self._speed.factor / self._lanes * (work / self.seconds if self.seconds else 1.0)
 
     @property
     def answering(self) -> bool:
@@ -172,7 +174,7 @@ class Scheduler:
                 if batch:
                     seconds = sum(piece.window.duration for piece in batch)
                     due = time.monotonic() + self._supervisor.deadline(seconds) + self.start_seconds + GRACE
-                    flight = Flight(batch, due, express=self._full)
+                    flight = Flight(batch, due, alone=batch[0].job.alone, express=self._full)
                     self._flights.add(flight)
                     group.create_task(self._fly(flight))
                 if (self._flights and not batch) or not self._queue:
@@ -214,7 +216,7 @@ class Scheduler:
     async def _fly(self, flight: Flight) -> None:
         """Have the worker transcribe one batch."""
         try:
-            await self._transcribe(flight.batch)
+            await self._transcribe(flight)
         # As above: these requests, and no others.
         except Exception as error:
             log.exception("a batch could not be transcribed")
@@ -227,9 +229,9 @@ class Scheduler:
             self._report()
             self._rest()
 
-    async def _transcribe(self, batch: list[Piece]) -> None:
+    async def _transcribe(self, flight: Flight) -> None:
         # Since the batch was taken, a client may have gone away.
-        batch = [piece for piece in batch if piece.job in self._tickets]
+        batch = [piece for piece in flight.batch if piece.job in self._tickets]
         if not batch:
             return
         for job in dict.fromkeys(piece.job for piece in batch):
@@ -245,9 +247,9 @@ class Scheduler:
         except Unavailable:
             self._queue.give_back(batch)
         except EngineFailed as error:
-            self._lost(batch, error)
+            self._lost(batch, error, alone=flight.alone)
         else:
-            self._done(batch, results, time.monotonic() - began)
+            self._done(batch, results, time.monotonic() - began, alone=flight.alone)
 
     @contextlib.contextmanager
     def _sound(self, batch: Sequence[Piece]) -> Iterator[list[Item]]:
@@ -259,7 +261,7 @@ class Scheduler:
                 own[job] = stack.enter_context(Waveform(os.dup(waveform.fd), waveform.length))
             yield [Item(own[piece.job], piece.window) for piece in batch]
 
-    def _done(self, batch: Sequence[Piece], results: Sequence[WindowResult], seconds: float) -> None:
+    def _done(self, batch: Sequence[Piece], results: Sequence[WindowResult], seconds: float, *, alone: bool) -> None:
         now, floor = time.monotonic(), self._limits().floor
         self._speed.measured(sum(max(piece.window.duration, floor) for piece in batch), seconds)
         self._metrics.batch(len(batch), sum(piece.window.duration for piece in batch), seconds)
@@ -268,17 +270,18 @@ class Scheduler:
             self._tickets[job].engine += seconds
         for piece, result in zip(batch, results, strict=True):
             piece.job.done(result.language if result.segments else None, now)
-            piece.job.alone = False
+            # A batch that was under way before another of the same job was lost clears it of nothing.
+            piece.job.alone &= not alone
             if ticket := self._tickets.get(piece.job):
                 ticket.take(piece.number, result)
 
-    def _lost(self, batch: Sequence[Piece], error: EngineFailed) -> None:
+    def _lost(self, batch: Sequence[Piece], error: EngineFailed, *, alone: bool) -> None:
         """Nobody knows which request was the cause, so each is tried once more by itself; one that was by itself has failed.
 
         Except that a worker that died may have been killed by something else: then the next one gets the same again.
         """
         jobs = [*dict.fromkeys(piece.job for piece in batch)]
-        again = len(jobs) > 1 or (isinstance(error, WorkerLost) and not jobs[0].alone)
+        again = len(jobs) > 1 or (isinstance(error, WorkerLost) and not alone)
         self._queue.give_back(batch)
         for job in jobs:
             if again:

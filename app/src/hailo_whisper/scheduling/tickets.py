@@ -49,6 +49,8 @@ class Flight:
     batch: list[Piece]
     due: float
     """When it is over at the latest, on the monotonic clock."""
+    alone: bool = False
+    """Whether no other batch is to be under way with it: it is the second try of what was lost."""
     express: bool = False
     """Whether it was taken although every lane was busy."""
 
@@ -56,8 +58,3 @@ class Flight:
     def seconds(self) -> float:
         """Seconds of sound in it."""
         return sum(piece.window.duration for piece in self.batch)
-
-    @property
-    def alone(self) -> bool:
-        """Whether no other batch is to be under way with it."""
-        return any(piece.job.alone for piece in self.batch)

@@ -17,7 +17,7 @@ import time
 _PR_SET_NO_NEW_PRIVS, _PR_SET_SECCOMP, _MODE_FILTER = 38, 22, 2
 _ALLOW, _ERRNO, _KILL = 0x7FFF0000, 0x00050000, 0x80000000
 _LOAD, _EQUAL, _AT_LEAST, _ANY_BIT, _RETURN = 0x20, 0x15, 0x35, 0x45, 0x06
-_NUMBER, _ARCHITECTURE, _FIRST_ARGUMENT = 0, 4, 16
+_NUMBER, _ARCHITECTURE, _FIRST_ARGUMENT, _SECOND_ARGUMENT = 0, 4, 16, 24
 _CLONE_THREAD = 0x00010000
 _X32 = 0x40000000  # The other numbers by which x86-64 can be asked.
 
@@ -33,6 +33,8 @@ DENIED: dict[str, tuple[int | None, int | None]] = {
     "kill": (62, 129), "tkill": (200, 130), "rt_sigqueueinfo": (129, 138), "rt_tgsigqueueinfo": (297, 240),
     "ptrace": (101, 117), "process_vm_readv": (310, 270), "process_vm_writev": (311, 271), "kcmp": (312, 272),
     "pidfd_open": (434, 434), "pidfd_getfd": (438, 438), "pidfd_send_signal": (424, 424), "process_madvise": (440, 440),
+    "setpriority": (141, 140), "sched_setparam": (142, 118), "sched_setscheduler": (144, 119), "sched_setattr": (314, 274),
+    "sched_setaffinity": (203, 122), "ioprio_set": (251, 30),
     "unshare": (272, 97), "setns": (308, 268), "personality": (135, 92), "setrlimit": (160, 164),
     # Files.
     "open": (2, None), "openat": (257, 56), "openat2": (437, 437), "creat": (85, None), "open_by_handle_at": (304, 265),
@@ -62,6 +64,8 @@ _CLONE3 = (435, 435)
 _IOCTL = (16, 29)
 # Allowed with the right first argument: threads, limits of one's own, a signal to oneself as abort(3) sends it.
 _CLONE, _PRLIMIT64, _TGKILL = (56, 220), (302, 261), (234, 131)
+# Refused with these second arguments, by which the kernel is made to send signals to others: F_SETOWN, F_SETSIG, F_SETOWN_EX.
+_FCNTL, _SIGNALLING = (72, 25), (8, 10, 15)
 
 
 def limit(memory: int, descriptors: int) -> None:
@@ -117,6 +121,9 @@ def filter_program(machine: str, pid: int) -> bytes:
     for numbers, test, value in ((_CLONE, _ANY_BIT, _CLONE_THREAD), (_PRLIMIT64, _EQUAL, 0), (_TGKILL, _EQUAL, pid)):
         steps += [_step(_EQUAL, numbers[column], 0, 4), _step(_LOAD, _FIRST_ARGUMENT), _step(test, value, 1, 0)]
         steps += [_step(_RETURN, refuse), _step(_RETURN, _ALLOW)]
+    steps += [_step(_EQUAL, _FCNTL[column], 0, 1 + 2 * len(_SIGNALLING)), _step(_LOAD, _SECOND_ARGUMENT)]
+    for value in _SIGNALLING:
+        steps += [_step(_EQUAL, value, 0, 1), _step(_RETURN, refuse)]
     return b"".join([*steps, _step(_RETURN, _ALLOW)])
 
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import os
 import time
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
@@ -11,7 +12,7 @@ from ..failure import Failure
 from ..service.child import Child, ChildDied, ChildTimeout, Message
 from ..service.metrics import Metrics
 from .detection import Detection
-from .waveform import Waveform
+from .waveform import RATE, Waveform
 from .windows import Span
 
 log = logging.getLogger(__name__)
@@ -21,6 +22,7 @@ IDLE_SECONDS = 3.0
 
 # Seconds for each second of the longest recording: what a slow machine takes that has other things to do.
 DEADLINE_FACTOR = 0.05
+CRASHED = "Audio file might be corrupted or unsupported: it crashed the decoder. Convert it, and send it again."
 TOO_LONG = "The audio takes too long to decode. Send it in another format, or in parts."
 
 
@@ -110,7 +112,7 @@ class Decoder:
         async with self._places:
             began = time.monotonic()
             try:
-                recording = self._recording(await self._ask(order, media))
+                recording = await self._ask(order, media)
             except MediaRefused as refusal:
                 self._metrics.decode_failed(refusal.reason)
                 raise
@@ -128,33 +130,58 @@ class Decoder:
             raise MediaRefused(
                 "Audio file might be corrupted or unsupported. Check that it plays, and send it again.", reason="failed"
             )
-        waveform = Waveform.received(answer.fds[0], answer.data["length"])
-        return Recording(waveform, [Span(start, end) for start, end in answer.data["speech"]])
+        try:
+            return self._checked(answer)
+        finally:
+            for fd in answer.fds:
+                os.close(fd)
 
-    async def _ask(self, order: Mapping[str, Any], media: int) -> Message:
+    def _checked(self, answer: Message) -> Recording:
+        """What the child says it heard. It has read what strangers sent, so that it is not believed; raises ValueError."""
+        length = answer.data["length"]
+        if type(length) is not int or not 0 < length <= self._max_seconds * RATE:
+            raise ValueError(f"a length of {length!r} samples")
+        spans: list[Span] = []
+        at = 0
+        for start, end in answer.data["speech"]:
+            if type(start) is not int or type(end) is not int or not at <= start < end <= length:
+                raise ValueError(f"speech from {start!r} to {end!r}")
+            spans.append(Span(start, end))
+            at = end
+        if len(answer.fds) != 1:
+            raise ValueError(f"{len(answer.fds)} descriptors")
+        return Recording(Waveform.received(answer.fds.pop(), length), spans)
+
+    async def _ask(self, order: Mapping[str, Any], media: int) -> Recording:
         child = self._take()
         self._busy.add(child)
         try:
-            answer = await child.ask(order, [media], deadline=self._deadline)
+            recording = self._recording(await child.ask(order, [media], deadline=self._deadline))
+        except MediaRefused:
+            self._free(child)
+            raise
         except ChildDied as error:
             log.warning("the decoder died over an upload: %s", error)
             if "SIGXCPU" in str(error):
                 raise MediaRefused(TOO_LONG, reason="cpu") from None
-            raise MediaRefused(
-                "Audio file might be corrupted or unsupported: it crashed the decoder. Convert it, and send it again.",
-                reason="crashed",
-            ) from None
+            raise MediaRefused(CRASHED, reason="crashed") from None
         except ChildTimeout:
             log.warning("the decoder did not finish within %.0f s and was killed", self._deadline)
             raise MediaRefused(TOO_LONG, reason="deadline") from None
+        except (KeyError, OSError, TypeError, ValueError) as error:
+            log.warning("the decoder answered nonsense over an upload, and is ended: %s: %s", type(error).__name__, error)
+            raise MediaRefused(CRASHED, reason="nonsense") from None
         else:
-            self._busy.remove(child)
-            self._rest(child)
-            return answer
+            self._free(child)
+            return recording
         finally:
             if child in self._busy:
                 self._busy.remove(child)
                 child.close()
+
+    def _free(self, child: Child) -> None:
+        self._busy.remove(child)
+        self._rest(child)
 
     def _take(self) -> Child:
         while self._idle:

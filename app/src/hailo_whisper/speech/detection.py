@@ -113,7 +113,8 @@ def spans(probabilities: NDArray[np.float32], length: int, detection: Detection,
 
 def _runs(probabilities: NDArray[np.float32], detection: Detection) -> Iterator[tuple[int, int]]:
     """Frames `first` to `last` (exclusive) of each stretch of speech."""
-    low = max(detection.threshold - HYSTERESIS, LEAST)
+    # Never above the threshold: no frame is both speech and silence.
+    low = min(max(detection.threshold - HYSTERESIS, LEAST), detection.threshold)
     least = detection.min_silence * RATE / FRAME
     count = len(probabilities)
     starts = np.flatnonzero(probabilities >= detection.threshold)

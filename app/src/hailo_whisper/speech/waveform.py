@@ -40,13 +40,16 @@ class Waveform:
     def received(cls, fd: int, length: int) -> Self:
         """Take over a descriptor from another process, which can no longer shrink it under a reader's feet.
 
-        Raises ValueError when it does not hold `length` samples.
+        Raises ValueError when it does not hold `length` samples, OSError when it is no such memory; it is closed then.
         """
         waveform = cls(fd, length)
-        fcntl.fcntl(fd, fcntl.F_ADD_SEALS, fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW)
-        if length < 0 or os.fstat(fd).st_size < length * 4:
+        try:
+            fcntl.fcntl(fd, fcntl.F_ADD_SEALS, fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW)
+            if length < 0 or os.fstat(fd).st_size < length * 4:
+                raise ValueError(f"the waveform does not hold {length} samples")
+        except BaseException:
             waveform.close()
-            raise ValueError(f"the waveform does not hold {length} samples")
+            raise
         return waveform
 
     @property

@@ -53,8 +53,9 @@ class FakeModel:
     """faster-whisper's model."""
 
     max_length = 448
-    hf_tokenizer = None
-    supported_languages = ("en", "de")
+    hf_tokenizer = SimpleNamespace(token_to_id={"<|en|>": 1, "<|de|>": 2}.get)
+    # As faster-whisper has it: also what this model has no token for.
+    supported_languages = ("en", "de", "yue")
 
     def __init__(self, path: str, **how: Any) -> None:
         self.path, self.how = path, how
@@ -107,8 +108,6 @@ def test_capabilities_are_those_of_the_model(engine: CTranslate2Engine, model: F
     assert engine.capabilities == Capabilities(
         30.0, batch=8, lanes=2, express=True, languages=["en", "de"], detects_language=True
     )
-    model.is_multilingual = False
-    assert not engine.capabilities.detects_language
     engine.load(ModelConfig(tmp_path, "int8", 2, batch=3))
     assert engine.capabilities.batch == 3
 
@@ -230,7 +229,8 @@ def test_silence_is_believed_in_full_context_only(engine: CTranslate2Engine, mod
 def test_a_loop_is_cut_off_and_tried_again(engine: CTranslate2Engine, model: FakeWhisper) -> None:
     model.answer = lambda _, asked: result("abcdefg" * 12) if asked["shape"][1] == 400 else result("fine")
     (heard,) = engine.transcribe([sound(1)], ENGLISH)
-    assert model.asked[0]["max_length"] == 1 + 64
+    # CTranslate2 makes half as many.
+    assert model.asked[0]["max_length"] == 2 * 64
     assert heard.segments[0].text == "fine"
 
 
@@ -249,6 +249,32 @@ def test_a_rest_that_is_not_understood_is_left_out(engine: CTranslate2Engine, mo
     model.answer = lambda *_: result("one", until=4.0) if len(model.asked) == 1 else result("hm", logprob=-3)
     (heard,) = engine.transcribe([sound(10)], ENGLISH)
     assert [segment.text for segment in heard.segments] == ["one"]
+
+
+def test_silence_in_full_context_is_not_undone_by_a_better_guess(engine: CTranslate2Engine, model: FakeWhisper) -> None:
+    def answer(_: int, asked: dict[str, Any]) -> Any:
+        return (
+            result("hm", logprob=-1.1, no_speech=0.5) if asked["shape"][1] == 400 else result("hm", logprob=-1.3, no_speech=0.9)
+        )
+
+    model.answer = answer
+    assert engine.transcribe([sound(2)], ENGLISH)[0].segments == []
+
+
+def test_a_long_prompt_leaves_less_for_the_answer(engine: CTranslate2Engine, model: FakeWhisper) -> None:
+    engine.transcribe([sound(25)], ENGLISH)
+    engine.transcribe([sound(25)], Options(language="en", beam=1, prompt="x" * 300))
+    assert [asked["max_length"] for asked in model.asked] == [448, 448]
+
+
+def test_what_a_cut_off_decoding_left_is_heard_next(engine: CTranslate2Engine, model: FakeWhisper) -> None:
+    cut_off = result("".join(map(chr, range(32, 256))), logprob=-0.1)
+    cut_off.sequences_ids[0].insert(120, BEGIN + 150)
+    # The ladder has seven rungs; what is left of 5.6 s after 3 s comes next.
+    answers = iter([cut_off] * 7 + [result("rest")])
+    model.answer = lambda *_: next(answers)
+    (heard,) = engine.transcribe([sound(5.6)], ENGLISH)
+    assert [(len(segment.text), segment.start) for segment in heard.segments] == [(119, 0.0), (4, 3.0)]
 
 
 def test_close_drops_the_model(engine: CTranslate2Engine) -> None:

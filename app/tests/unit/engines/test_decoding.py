@@ -62,8 +62,20 @@ def test_a_timestamp_alone_says_how_far_was_listened() -> None:
 
 
 @given(st.lists(st.integers(0, BEGIN + 1500), max_size=60), st.floats(0.1, 30))
-def test_parts_lie_within_the_window_and_lose_no_word(tokens: list[int], duration: float) -> None:
+def test_parts_lie_within_the_window_and_invent_no_word(tokens: list[int], duration: float) -> None:
     found, heard = parts(tokens, BEGIN, duration)
-    assert [token for part in found for token in part.tokens] == [token for token in tokens if token < BEGIN]
+    said = [token for part in found for token in part.tokens]
+    rest = iter(token for token in tokens if token < BEGIN)
+    assert all(token in rest for token in said), "nothing is said that was not heard, and in its order"
     assert all(0 <= part.start <= part.end <= duration for part in found)
     assert 0 <= heard <= duration
+
+
+def test_what_is_said_after_the_end_is_invented() -> None:
+    assert parts([at(0), 1, at(2.5), at(4), 2, at(5)], BEGIN, 3.0) == ([Part(0.0, 2.5, [1])], 3.0)
+
+
+def test_what_was_cut_off_is_heard_again_from_the_last_part() -> None:
+    tokens = [at(0), 1, at(2), at(2), 2]
+    assert parts(tokens, BEGIN, 9.0, finished=False) == ([Part(0.0, 2.0, [1])], 2.0)
+    assert parts([at(0), 1, 2], BEGIN, 9.0, finished=False) == ([Part(0.0, 9.0, [1, 2])], 9.0), "there is no end to go on from"

@@ -13,13 +13,13 @@ def test_a_place_is_free_again_when_its_request_is_over_however_it_ends() -> Non
     assert admission.requests == 0
 
 
-def test_one_too_many_is_told_when_all_that_waits_is_done() -> None:
+def test_one_too_many_is_told_when_one_of_them_is_done() -> None:
     admission = Admission()
     with admission.place(2, 0, 0.1), admission.place(2, 0, 0.1):
         with pytest.raises(Overloaded) as refused, admission.place(2, 101, 0.1):
             pass
         assert admission.requests == 2
-    assert refused.value.retry_after == 11
+    assert refused.value.retry_after == 6
     assert refused.value.reason == "requests"
     assert "2 requests, the most that it takes at a time (limits.requests)" in str(refused.value)
 

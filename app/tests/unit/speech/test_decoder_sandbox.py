@@ -3,14 +3,16 @@
 import asyncio
 import itertools
 import os
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
+from typing import Any
 
 import media
 import pytest
 import pytest_asyncio
 from polling import eventually
 
+from hailo_whisper.service.child import Message
 from hailo_whisper.service.metrics import Metrics
 from hailo_whisper.speech import decoder as pool
 from hailo_whisper.speech.decoder import Decoder, MediaRefused, Recording
@@ -174,3 +176,36 @@ async def test_a_machine_without_the_filter_goes_on_and_says_so_once(
     for _ in range(2):
         await _assert_serves(decoder, clip_wav)
     assert caplog.text.count("no seccomp filter") == 1
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        {"length": 16000, "speech": [[0, 10**18]]},
+        {"length": 16000, "speech": [[0, 9], [5, 12]]},
+        {"length": 16000, "speech": [["0", 9]]},
+        {"length": 16000, "speech": 7},
+        {"length": 10**18, "speech": []},
+        {"length": "16000", "speech": []},
+        {"length": 32000, "speech": []},
+        {"speech": []},
+        {},
+    ],
+)
+async def test_a_decoder_that_was_taken_over_is_not_believed(
+    decoder: Decoder, clip_wav: bytes, answer: dict[str, Any], open_fds: Callable[[], int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await _assert_serves(decoder, clip_wav)
+    (taken_over,) = decoder.pids
+    before = open_fds()
+
+    async def lie(*_: object, **__: object) -> Message:
+        return Message(answer, [memory("waveform", bytes(64000))])
+
+    with monkeypatch.context() as patched:
+        patched.setattr(decoder._idle[0], "ask", lie)
+        with pytest.raises(MediaRefused, match="crashed the decoder"):
+            await decoded(decoder, clip_wav)
+    await eventually(lambda: not Path(f"/proc/{taken_over}").exists())
+    await _assert_serves(decoder, clip_wav)
+    assert open_fds() <= before

@@ -158,3 +158,12 @@ class TestSpans:
         gaps = [later.start - earlier.end for earlier, later in itertools.pairwise(whole)]
         assert all(gap >= silence * RATE - 1 for gap in gaps)
         assert sum(part.end - part.start for part in parts) == sum(span.end - span.start for span in whole)
+
+
+@pytest.mark.parametrize("threshold", [0.0, 0.005, 0.01, 1.0])
+@pytest.mark.parametrize("silence", [0.0, 0.16])
+def test_any_threshold_comes_to_an_end(threshold: float, silence: float) -> None:
+    quiet = np.tile(np.array([0.0, 0.001, 0.007, 0.02, 0.9], np.float32), 20)
+    found = detection.spans(quiet, len(quiet) * 512, detection.Detection(threshold, 0.0, silence), 30.0)
+    assert all(span.start < span.end for span in found)
+    assert all(one.end <= other.start for one, other in itertools.pairwise(found))
