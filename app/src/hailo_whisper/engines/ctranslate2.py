@@ -28,7 +28,7 @@ FRAMES = 100
 FULL = 30.0
 """Seconds that Whisper was trained with."""
 BATCH = 8
-# The decoder's memory of the encoder's output is 1.2 MB a second for base, and 10 MB for large.
+# The decoder's memory of the encoder's output is 1.2 MB a second for base, and 16 MB for large.
 BATCH_SECONDS = 72.0
 # Windows of one decoding are made equally long by padding; more than this of it is not worth having them together.
 STRETCH = 1.5

@@ -31,7 +31,7 @@ MAX_FDS = 64
 # A transcript of hours is a few MB; more than this is no message of ours.
 MAX_MESSAGE = 256 * 1024 * 1024
 # A child's few threads hold large blocks for a moment each. With the usual heap for each thread (mallopt(3)) every one of them would
-# keep what it needed at its worst: a third more memory, and no time won.
+# keep what it needed at its worst: a quarter more memory, and no time won.
 MALLOC = {
     "MALLOC_ARENA_MAX": "1",
     "MALLOC_MMAP_THRESHOLD_": str(32 * 1024 * 1024),
