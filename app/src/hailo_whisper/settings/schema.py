@@ -1,37 +1,11 @@
-"""The settings: one schema for the YAML in /etc/hailo, the JSON in the XDG folders and the environment.
+"""The schema of the settings: every section and key with its default, its bounds and its description."""
 
-Nothing here knows the rest of the program. Every setting has its default and its description here and nowhere else: the JSON
-schema, the commented YAML and the manual are made from them. A key that is not in the schema is refused, with the nearest one
-that is, because a misspelt setting that is silently ignored costs its owner an evening.
-"""
-
-import difflib
 import ipaddress
-import json
-import os
-from collections.abc import Iterator, Mapping
-from pathlib import Path
 from typing import Annotated, Any, Final, Literal
 
-import yaml
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
-
-from .failure import Failure
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 SCHEMA_VERSION: Final = 1
-SOURCE = Path("/etc/hailo/hailo-whisper.yaml")
-RENDERED = Path("hailo-whisper/hailo-whisper.json")
-PREFIX = "HAILO_WHISPER_"
-# The name that the voice pipelines and compose files of the field already use for the folder of the model.
-ALIASES = {"WHISPER_MODEL_PATH": ("model", "path")}
-
-
-class ConfigurationInvalid(Failure):
-    """The configuration breaks the schema. The message lists every mistake and its cure, one a line."""
-
-
-class ConfigurationMissing(Failure):
-    """No configuration file lies where it was looked for."""
 
 
 def _address(value: str) -> str:
@@ -43,11 +17,13 @@ def _address(value: str) -> str:
         raise ValueError("is not an IP address: use 127.0.0.1, 0.0.0.0, ::1, :: or an address of this machine") from None
 
 
-class _Section(BaseModel):
+class Section(BaseModel):
+    """A part of the settings. It takes its own keys only."""
+
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
 
 
-class Server(_Section):
+class Server(Section):
     """Where the service listens."""
 
     host: Annotated[str, AfterValidator(_address)] = Field(
@@ -57,7 +33,7 @@ class Server(_Section):
     port: int = Field(11437, ge=1, le=65535, description="TCP port to listen on.")
 
 
-class Model(_Section):
+class Model(Section):
     """Which model answers, and how it is held."""
 
     name: str = Field(
@@ -94,7 +70,7 @@ class Model(_Section):
     )
 
 
-class Transcription(_Section):
+class Transcription(Section):
     """What a request gets when it does not say otherwise."""
 
     language: str | None = Field(
@@ -105,7 +81,7 @@ class Transcription(_Section):
     beam: int = Field(5, ge=1, le=32, description="Beams of the search. 1 is the fastest, 5 the most accurate.")
 
 
-class Vad(_Section):
+class Vad(Section):
     """How speech is told from silence (voice activity detection by Silero)."""
 
     enabled: bool = Field(
@@ -117,7 +93,7 @@ class Vad(_Section):
     speech_pad_ms: int = Field(400, ge=0, le=5000, description="Sound that is kept before and after speech, in ms.")
 
 
-class Windows(_Section):
+class Windows(Section):
     """How the speech of a recording is cut into windows, which are what the engine is given."""
 
     longest_seconds: float = Field(
@@ -140,7 +116,7 @@ class Windows(_Section):
     least_seconds: float = Field(8.0, ge=1, le=30, description="Least that the encoder is given, in seconds, silence counted in.")
 
 
-class Limits(_Section):
+class Limits(Section):
     """What a request may cost, and how many there may be."""
 
     upload_mib: int = Field(25, ge=1, le=4096, description="Largest upload, in MiB.")
@@ -174,14 +150,14 @@ class Limits(_Section):
     )
 
 
-class Storage(_Section):
+class Storage(Section):
     """Where things lie on the disk."""
 
     models: str = Field("/var/lib/hailo-whisper/models", pattern=r"^/", description="Folder of the models.")
     cache: str = Field("/var/cache/hailo-whisper", pattern=r"^/", description="Folder of the service for what can be made again.")
 
 
-class ResourceLimits(_Section):
+class ResourceLimits(Section):
     """What the service may take of the machine, enforced by systemd."""
 
     memory_max: str | None = Field(
@@ -196,7 +172,7 @@ class ResourceLimits(_Section):
     )
 
 
-class Log(_Section):
+class Log(Section):
     """What the journal is told."""
 
     format: Literal["auto", "text", "json"] = Field(
@@ -205,7 +181,7 @@ class Log(_Section):
     transcripts: bool = Field(False, description="Write what was said into the log. Off, no text and no sound is ever logged.")
 
 
-class Settings(_Section):
+class Settings(Section):
     """Every setting of hailo-whisper."""
 
     schema_version: Literal[1] = Field(SCHEMA_VERSION, description="Version of this file's layout. Leave it as it is.")
@@ -229,132 +205,10 @@ def schema() -> dict[str, Any]:
     }
 
 
-def parse(data: object, origin: str) -> Settings:
-    """Check `data`, as read from YAML or JSON, against the schema; `origin` names it in the messages.
-
-    Raises ConfigurationInvalid with every mistake at once.
-    """
-    if data is None:
-        data = {}
-    if not isinstance(data, dict):
-        raise ConfigurationInvalid(f"{origin}: the file must hold sections such as `server:`, not a {type(data).__name__}.")
-    # A section whose every line is commented out reads as null, and means its defaults.
-    data = {key: {} if value is None and key in _sections() else value for key, value in data.items()}
-    try:
-        return Settings.model_validate(data)
-    except ValidationError as error:
-        raise ConfigurationInvalid("\n".join(f"{origin}: {_sentence(dict(item))}" for item in error.errors())) from None
-
-
-def read(path: Path) -> dict[str, Any]:
-    """The mapping in a YAML or JSON file (JSON is YAML). Raises ConfigurationMissing or ConfigurationInvalid."""
-    try:
-        text = path.read_text(encoding="utf-8")
-    except FileNotFoundError:
-        raise ConfigurationMissing(
-            f"There is no {path}. Write one (the package's config/hailo-whisper.yaml shows every setting), or name another file."
-        ) from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigurationInvalid(
-            f"{path} cannot be read: {error}. Check its owner, its mode and that it is UTF-8 text."
-        ) from None
-    try:
-        data = yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        raise ConfigurationInvalid(f"{path} is not valid YAML: {' '.join(str(error).split())}. Mend that line.") from None
-    if data is not None and not isinstance(data, dict):
-        raise ConfigurationInvalid(f"{path}: the file must hold sections such as `server:`, not a {type(data).__name__}.")
-    return data or {}
-
-
-def candidates(environ: Mapping[str, str] = os.environ) -> list[Path]:
-    """Where the rendered JSON may lie, in the order of the XDG Base Directory Specification 0.8."""
-    home = environ.get("XDG_CONFIG_HOME") or str(Path(environ.get("HOME") or "/") / ".config")
-    dirs = environ.get("XDG_CONFIG_DIRS") or "/etc/xdg"
-    # The specification says that a relative path in these variables is to be ignored.
-    return [Path(folder) / RENDERED for folder in [home, *dirs.split(":")] if Path(folder).is_absolute()]
-
-
-def load(path: Path | None = None, *, environ: Mapping[str, str] = os.environ, missing_ok: bool = False) -> Settings:
-    """The settings in force: the file (`path`, else the first of `candidates`), then the environment over it.
-
-    With `missing_ok`, no file means the defaults; a `path` that was asked for must be there all the same.
-    Raises ConfigurationMissing, ConfigurationInvalid.
-    """
-    if path is None:
-        places = candidates(environ)
-        path = next((place for place in places if place.is_file()), None)
-        if path is None and not missing_ok:
-            raise ConfigurationMissing(
-                f"No configuration was found: looked for {', '.join(map(str, places))}. "
-                f"Run `hailo-whisper config render` to make it from {SOURCE}, or name a file with --config."
-            )
-    data = read(path) if path else {}
-    # The file is checked by itself first, so that a mistake in it is told of by its own name.
-    settings = parse(data, str(path)) if path else Settings()
-    overrides = dict(_overrides(environ))
-    if not overrides:
-        return settings
-    merged: dict[str, Any] = settings.model_dump()
-    for (section, key), value in overrides.items():
-        merged[section][key] = value
-    return parse(merged, "environment")
-
-
-def dump(settings: Settings) -> str:
-    """The settings as the JSON text that `config render` writes: every key, indented, newline at the end."""
-    return json.dumps(settings.model_dump(), indent=2, ensure_ascii=False) + "\n"
-
-
-def _sections() -> dict[str, type[_Section]]:
-    found: dict[str, type[_Section]] = {}
+def sections() -> dict[str, type[Section]]:
+    """The sections by their names."""
+    found: dict[str, type[Section]] = {}
     for name, field in Settings.model_fields.items():
-        if isinstance(field.annotation, type) and issubclass(field.annotation, _Section):
+        if isinstance(field.annotation, type) and issubclass(field.annotation, Section):
             found[name] = field.annotation
     return found
-
-
-def _names() -> dict[str, tuple[str, str]]:
-    """Every environment variable that sets something, with the section and key that it sets."""
-    names = {
-        f"{PREFIX}{section}_{key}".upper(): (section, key) for section, model in _sections().items() for key in model.model_fields
-    }
-    return names | ALIASES
-
-
-def _overrides(environ: Mapping[str, str]) -> Iterator[tuple[tuple[str, str], Any]]:
-    names = _names()
-    for name, text in environ.items():
-        if name in names:
-            try:
-                yield names[name], yaml.safe_load(text) if text else None
-            except yaml.YAMLError:
-                raise ConfigurationInvalid(
-                    f"environment: {name} cannot be read as a value: {text!r}. Put it in quotes."
-                ) from None
-        elif name.startswith(PREFIX):
-            raise ConfigurationInvalid(f"environment: {name} sets nothing.{_nearest(name, names)}")
-
-
-def _nearest(word: str, known: Mapping[str, Any], prefix: str = "") -> str:
-    # Without the prefix, which would make everything that shares it look alike.
-    near = difflib.get_close_matches(word, known, n=1, cutoff=0.6)
-    return f" Did you mean {prefix}{near[0]}?" if near else f" Known are: {', '.join(prefix + name for name in sorted(known))}."
-
-
-def _sentence(error: dict[str, Any]) -> str:
-    """One mistake that pydantic found, as a sentence that says what to do."""
-    place = [str(part) for part in error["loc"]]
-    name = ".".join(place)
-    given = error.get("input")
-    if error["type"] == "extra_forbidden":
-        parent = _sections().get(place[0]) if len(place) > 1 else Settings
-        return f"unknown key {name}.{_nearest(place[-1], (parent or Settings).model_fields, name.removesuffix(place[-1]))}"
-    if isinstance(given, bool) and error["type"] == "string_type":
-        return f'{name} is read as {str(given).lower()} by YAML: put the word in quotes, as in {place[-1]}: "no".'
-    if name == "schema_version":
-        return f"schema_version is {given!r}, and this version of hailo-whisper reads {SCHEMA_VERSION}: install the one it was made for."
-    detail = str(error["msg"]).removeprefix("Value error, ")
-    detail = detail.replace("Input should be a valid dictionary or instance of", "it should be a section of settings for")
-    detail = detail.replace("Input should", "it should").replace("String should", "it should")
-    return f"{name} is {given!r}: {detail}." if not detail.endswith(".") else f"{name} is {given!r}: {detail}"
