@@ -1,24 +1,28 @@
 """An engine that does as it is told, in the real worker process: what it is to suffer is in the prompt or in the model's folder.
 
 The file `script` in the model's folder holds words that take effect when the model is loaded; the prompt of a request holds
-one word and perhaps an argument. Without either, every window is heard as the package's clip.
+one word and perhaps an argument. Without either, every window is heard as the package's clip. Words are as long as each
+other, a token is a word, and a translation begins with "In English:".
 """
 
 import ctypes
+import json
+import math
 import os
 import resource
 import signal
 import time
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
 from hailo_whisper.engines.engine import Capabilities, ModelConfig, Options
 from hailo_whisper.engines.warm_up import clip_text
-from hailo_whisper.speech.transcript import Segment, WindowResult
+from hailo_whisper.speech.transcript import Segment, Token, WindowResult, Word
 from hailo_whisper.speech.waveform import RATE, Samples
 
 LANGUAGES = ["en", "de", "ar"]
+ABLE = ("translates", "prompts", "hotwords", "temperature", "words", "logprobs")
 FOREVER = 600
 LITTLE = 256 * 1024 * 1024
 """Bytes that an engine of little memory may take beside what its process has."""
@@ -40,6 +44,8 @@ class ScriptedEngine:
             express="express" in self._script,
             languages=LANGUAGES,
             detects_language=True,
+            unavailable=["no_speech_prob"],
+            **{name: f"without-{name}" not in self._script for name in ABLE},
         )
 
     def load(self, config: ModelConfig) -> None:
@@ -69,6 +75,11 @@ class ScriptedEngine:
             return [_result(samples, argument, options) for samples in batch]
         if word == "options":
             return [_result(samples, f"{options.beam} {options.temperature}", options) for samples in batch]
+        if word == "asked":
+            asked = {name: value for name, value in asdict(options).items() if name != "prompt"}
+            return [_result(samples, json.dumps(asked), options) for samples in batch]
+        if word == "bytes":
+            return [_in_bytes(_result(samples, argument, options)) for samples in batch]
         if not word and "mishear" in self._script:
             return [_result(samples, "something else entirely", options) for samples in batch]
         if word == "nonsense":
@@ -130,6 +141,8 @@ def _nonsense(kind: str, results: list[WindowResult]) -> list[WindowResult]:
         "backwards": [replace(results[0], segments=[replace(segment, start=2.0, end=1.0)])],
         "text": [replace(results[0], segments=[replace(segment, text=wrong_type)])],
         "language": [replace(results[0], language=wrong_type)],
+        "words": [replace(results[0], segments=[replace(segment, words=[Word(2.0, 1.0, "rubbish", 0.5)])])],
+        "logprobs": [replace(results[0], segments=[replace(segment, logprobs=[Token("rubbish", 1.0, [0])])])],
     }
     return wrong[kind]
 
@@ -137,9 +150,12 @@ def _nonsense(kind: str, results: list[WindowResult]) -> list[WindowResult]:
 def _result(samples: Samples, text: str, options: Options) -> WindowResult:
     if not text:
         return WindowResult([], options.language or "de")
+    if options.task == "translate":
+        text = f"In English: {text}"
+    seconds = len(samples) / RATE
     segment = Segment(
         start=0.0,
-        end=len(samples) / RATE,
+        end=seconds,
         text=f" {text}",
         tokens=[1, 2, 3],
         temperature=options.temperature,
@@ -147,5 +163,26 @@ def _result(samples: Samples, text: str, options: Options) -> WindowResult:
         compression_ratio=1.5,
         no_speech_prob=None,
         seek=0,
+        words=_words(text, seconds) if options.words else None,
+        logprobs=[_token(f" {word}".encode()) for word in text.split(" ")] if options.logprobs else None,
     )
     return WindowResult([segment], options.language or "de")
+
+
+def _words(text: str, seconds: float) -> list[Word]:
+    words = text.split()
+    step = seconds / len(words)
+    return [Word(n * step, (n + 1) * step, word, 0.9) for n, word in enumerate(words)]
+
+
+def _token(data: bytes) -> Token:
+    return Token(data.decode(errors="replace"), math.log(0.9), [*data])
+
+
+def _in_bytes(result: WindowResult) -> WindowResult:
+    """With a token for each byte of the text."""
+    segments = [
+        replace(segment, logprobs=segment.logprobs and [_token(bytes([byte])) for byte in segment.text.encode()])
+        for segment in result.segments
+    ]
+    return replace(result, segments=segments)

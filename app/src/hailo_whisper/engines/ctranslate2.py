@@ -86,6 +86,13 @@ class CTranslate2Engine:
             express=True,
             languages=self._languages,
             detects_language=bool(self._model.model.is_multilingual),
+            translates=False,
+            prompts=True,
+            hotwords=False,
+            temperature=True,
+            words=False,
+            logprobs=False,
+            unavailable=[],
         )
 
     def load(self, config: ModelConfig) -> None:

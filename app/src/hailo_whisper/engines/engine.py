@@ -23,6 +23,18 @@ class Capabilities:
     languages: list[str]
     """ISO 639-1 codes that the model knows."""
     detects_language: bool
+    translates: bool
+    """Whether it can say in English what was spoken in another language."""
+    prompts: bool
+    """Whether a prompt steers it."""
+    hotwords: bool
+    temperature: bool
+    words: bool
+    """Whether it can tell when each word was said."""
+    logprobs: bool
+    """Whether it can tell how probable each token was."""
+    unavailable: list[str]
+    """Names of the fields of a segment that are always null."""
 
 
 @dataclass(frozen=True)
@@ -46,12 +58,19 @@ class Options:
     """What one request asks for."""
 
     language: str | None
-    """ISO 639-1 code; None: detect it."""
+    """The one that is spoken, as an ISO 639-1 code; None: detect it."""
     beam: int
     prompt: str | None = None
     temperature: float = 0.0
     """0: Whisper's ladder, which decodes again at 0.2, 0.4, ... when a result looks wrong."""
-    task: Literal["transcribe"] = "transcribe"
+    task: Literal["transcribe", "translate"] = "transcribe"
+    """Translate: the text is English, and the result's language still the spoken one."""
+    hotwords: str | None = None
+    """Words to expect, with commas between them."""
+    words: bool = False
+    """Whether each segment is to come with its words."""
+    logprobs: bool = False
+    """Whether each segment is to come with its tokens and their probabilities."""
 
 
 class Engine(Protocol):

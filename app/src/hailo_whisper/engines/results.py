@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from ..speech.transcript import Segment, WindowResult
+from ..speech.transcript import Segment, Token, WindowResult, Word
 from ..speech.windows import Window
 from .failures import Nonsense
 
@@ -38,7 +38,13 @@ def _result(data: Mapping[str, Any], duration: float, longest: float) -> WindowR
 
 
 def _segment(data: Mapping[str, Any], duration: float, longest: float) -> Segment:
-    segment = Segment(**data)
+    segment = Segment(
+        **{
+            **data,
+            "words": _words(data.get("words"), duration, longest),
+            "logprobs": _tokens(data.get("logprobs")),
+        }
+    )
     if not isinstance(segment.text, str):
         raise TypeError(f"a text is {segment.text!r}")
     if not all(isinstance(token, int) for token in segment.tokens):
@@ -50,3 +56,33 @@ def _segment(data: Mapping[str, Any], duration: float, longest: float) -> Segmen
     if not 0 <= segment.start <= segment.end <= max(duration, longest) + SLACK:
         raise ValueError(f"a segment lies at {segment.start} to {segment.end} s of a window of {duration:.2f} s")
     return replace(segment, start=min(segment.start, duration), end=min(segment.end, duration))
+
+
+def _words(found: Sequence[Mapping[str, Any]] | None, duration: float, longest: float) -> list[Word] | None:
+    if found is None:
+        return None
+    words = [Word(**data) for data in found]
+    before = 0.0
+    for word in words:
+        if not isinstance(word.text, str):
+            raise TypeError(f"a word is {word.text!r}")
+        if word.probability is not None and not 0 <= word.probability <= 1:
+            raise ValueError(f"a word's probability is {word.probability}")
+        if not before <= word.start <= word.end <= max(duration, longest) + SLACK:
+            raise ValueError(f"a word lies at {word.start} to {word.end} s of a window of {duration:.2f} s, after {before} s")
+        before = word.start
+    return [replace(word, start=min(word.start, duration), end=min(word.end, duration)) for word in words]
+
+
+def _tokens(found: Sequence[Mapping[str, Any]] | None) -> list[Token] | None:
+    if found is None:
+        return None
+    tokens = [Token(**data) for data in found]
+    for token in tokens:
+        if not isinstance(token.text, str):
+            raise TypeError(f"a token's text is {token.text!r}")
+        if not (math.isfinite(token.logprob) and token.logprob <= 0):
+            raise ValueError(f"a token's logarithm of a probability is {token.logprob}")
+        if not all(isinstance(byte, int) and 0 <= byte < 256 for byte in token.bytes):
+            raise ValueError("a token's bytes are none")
+    return tokens

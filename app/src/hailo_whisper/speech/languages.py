@@ -20,3 +20,7 @@ LANGUAGES = dict(
 def name(code: str) -> str:
     """The English name of a code, in lower case; the code itself when it is not known."""
     return LANGUAGES.get(code, code)
+
+
+CODES = {english: code for code, english in LANGUAGES.items()}
+"""The codes by their languages' English names."""

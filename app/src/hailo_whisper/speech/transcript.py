@@ -7,6 +7,29 @@ from .windows import Window
 
 
 @dataclass(frozen=True)
+class Word:
+    """A word as it is written, with the punctuation that belongs to it and no spaces around it. Times as a segment's."""
+
+    start: float
+    end: float
+    text: str
+    probability: float | None
+    """Mean probability of its tokens, 0 to 1; None where the engine cannot tell."""
+
+
+@dataclass(frozen=True)
+class Token:
+    """What the decoder wrote at a time: a word, a part of one, or a part of a character."""
+
+    text: str
+    """With the leading space that Whisper's tokens have; a character that is not whole is U+FFFD."""
+    logprob: float
+    """Natural logarithm of its probability."""
+    bytes: list[int]
+    """Its UTF-8: those of all the tokens make up the text."""
+
+
+@dataclass(frozen=True)
 class Segment:
     """A stretch of speech. Times are seconds from the beginning of the recording; what an engine cannot tell is None."""
 
@@ -23,6 +46,10 @@ class Segment:
     no_speech_prob: float | None
     seek: int
     """The engine's position when it decoded this segment, in frames of 10 ms."""
+    words: list[Word] | None = None
+    """In order; None when nobody asked for them."""
+    logprobs: list[Token] | None = None
+    """The tokens of the text; None when nobody asked for them."""
 
 
 @dataclass(frozen=True)
@@ -50,6 +77,17 @@ class Transcript:
         """All the words."""
         return "".join(segment.text for segment in self.segments).strip()
 
+    @property
+    def words(self) -> list[Word]:
+        """The words of all segments that have them."""
+        return [word for segment in self.segments for word in segment.words or []]
+
+    @property
+    def logprobs(self) -> list[Token]:
+        """The tokens of all segments that have them, without the spaces around the text: their bytes are those of `text`."""
+        tokens = [token for segment in self.segments for token in segment.logprobs or []]
+        return _stripped(tokens)
+
 
 def join(windows: Sequence[Window], results: Sequence[WindowResult], duration: float, language: str | None) -> Transcript:
     """Put the windows' results together, with their times counted from the beginning of the recording.
@@ -63,9 +101,38 @@ def join(windows: Sequence[Window], results: Sequence[WindowResult], duration: f
             start=segment.start + window.offset,
             end=min(segment.end + window.offset, duration),
             seek=segment.seek + round(window.offset * 100),
+            words=_shifted(segment.words, window.offset, duration),
         )
         for window, result in zip(windows, results, strict=True)
         for segment in result.segments
     ]
     heard = [result.language for result in results if result.segments] or [result.language for result in results]
     return Transcript(segments, heard[0] if heard else language or "en", duration)
+
+
+def _shifted(words: list[Word] | None, offset: float, duration: float) -> list[Word] | None:
+    """Words with `offset` seconds added to their times, kept within the recording."""
+    if words is None:
+        return None
+    return [replace(word, start=min(word.start + offset, duration), end=min(word.end + offset, duration)) for word in words]
+
+
+def _stripped(tokens: list[Token]) -> list[Token]:
+    """Tokens without the white space before the first letter and after the last; those of nothing else are left out."""
+    first, last = 0, len(tokens)
+    while first < last and not tokens[first].text.strip():
+        first += 1
+    while first < last and not tokens[last - 1].text.strip():
+        last -= 1
+    kept = tokens[first:last]
+    if kept:
+        kept[0] = _cut(kept[0], kept[0].text.lstrip())
+        kept[-1] = _cut(kept[-1], kept[-1].text.rstrip())
+    return kept
+
+
+def _cut(token: Token, text: str) -> Token:
+    """The token with `text`, its own less some white space at one end."""
+    gone = len(token.text.encode()) - len(text.encode())
+    data = token.bytes[gone:] if token.text.endswith(text) else token.bytes[: len(token.bytes) - gone]
+    return replace(token, text=text, bytes=data)

@@ -106,7 +106,19 @@ def sound(seconds: float) -> Samples:
 
 def test_capabilities_are_those_of_the_model(engine: CTranslate2Engine, model: FakeWhisper, tmp_path: Path) -> None:
     assert engine.capabilities == Capabilities(
-        30.0, batch=8, lanes=2, express=True, languages=["en", "de"], detects_language=True
+        30.0,
+        batch=8,
+        lanes=2,
+        express=True,
+        languages=["en", "de"],
+        detects_language=True,
+        translates=False,
+        prompts=True,
+        hotwords=False,
+        temperature=True,
+        words=False,
+        logprobs=False,
+        unavailable=[],
     )
     engine.load(ModelConfig(tmp_path, "int8", 2, batch=3))
     assert engine.capabilities.batch == 3

@@ -10,7 +10,11 @@ from hailo_whisper.engines.worker import Worker
 from hailo_whisper.service.child import Message
 from hailo_whisper.speech.waveform import RATE, Waveform
 
-OPTIONS = {"language": "en", "beam": 5, "prompt": None, "temperature": 0.0, "task": "transcribe"}
+OPTIONS = {"language": "en", "beam": 5, "prompt": None, "temperature": 0.0, "task": "transcribe"} | {
+    "hotwords": None,
+    "words": False,
+    "logprobs": False,
+}
 
 
 @pytest.fixture
@@ -42,6 +46,13 @@ def test_load_answers_with_what_the_engine_can_do(worker: Worker, model_folder: 
             "express": False,
             "languages": ["en", "de", "ar"],
             "detects_language": True,
+            "translates": True,
+            "prompts": True,
+            "hotwords": True,
+            "temperature": True,
+            "words": True,
+            "logprobs": True,
+            "unavailable": ["no_speech_prob"],
         }
     }
     assert (model_folder / "settings").read_text() == "int8 3 2 4.0 9.0"

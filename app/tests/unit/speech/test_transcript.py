@@ -2,7 +2,7 @@ from dataclasses import replace
 
 import pytest
 
-from hailo_whisper.speech.transcript import Segment, Transcript, WindowResult, join
+from hailo_whisper.speech.transcript import Segment, Token, Transcript, WindowResult, Word, join
 from hailo_whisper.speech.windows import Window
 
 SEGMENT = Segment(0.5, 1.5, " one", [1], 0.0, -0.1, 1.0, 0.01, 50)
@@ -45,3 +45,38 @@ def test_a_lost_window_is_noticed() -> None:
 
 def test_silence_has_no_text() -> None:
     assert Transcript([], "en", 3.0).text == ""
+
+
+def test_words_move_with_their_segment_and_stay_within_the_recording() -> None:
+    spoken = replace(SEGMENT, words=[Word(0.5, 0.8, "one", 0.9), Word(0.8, 1.5, "two", None)])
+    joined = join([Window(16000, 32000)], [WindowResult([spoken], "en")], 2.2, "en")
+    assert joined.words == joined.segments[0].words == [Word(1.5, 1.8, "one", 0.9), Word(1.8, 2.2, "two", None)]
+
+
+def test_words_that_nobody_asked_for_are_none() -> None:
+    joined = join([Window(0, 16000)], [WindowResult([SEGMENT], "en")], 2.0, "en")
+    assert (joined.segments[0].words, joined.segments[0].logprobs) == (None, None)
+    assert (joined.words, joined.logprobs) == ([], [])
+
+
+def _said(*pieces: bytes) -> Transcript:
+    tokens = [Token(piece.decode(errors="replace"), -0.1, [*piece]) for piece in pieces]
+    return Transcript([replace(SEGMENT, text=b"".join(pieces).decode(), logprobs=tokens)], "en", 2.0)
+
+
+@pytest.mark.parametrize(
+    "pieces",
+    [
+        (b" one", b" two"),
+        (b" ", b"one", b" two", b" ", b" "),
+        (b"  one  ",),
+        (b" gr", b"\xc3", b"\xbc", b"n"),
+        (b" \xe3\x80", b"\x8c ja"),
+        (b" ",),
+        (),
+    ],
+    ids=str,
+)
+def test_the_bytes_of_the_tokens_are_those_of_the_text(pieces: tuple[bytes, ...]) -> None:
+    said = _said(*pieces)
+    assert b"".join(bytes(token.bytes) for token in said.logprobs).decode() == said.text
