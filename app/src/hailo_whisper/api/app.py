@@ -8,12 +8,15 @@ from fastapi import FastAPI
 
 from .. import __version__
 from ..engines.supervisor import Supervisor
+from ..keys.keyring import Keyring
 from ..scheduling.scheduler import Scheduler
 from ..service.metrics import Metrics
 from ..settings import Settings
 from ..speech.decoder import Decoder
-from . import errors, health, metrics, models, transcriptions
+from . import errors, health, metrics, models, openapi, transcriptions, translations
 from .access import Access
+from .auth import Auth
+from .origins import Origins
 
 
 def create(
@@ -40,7 +43,10 @@ def create(
             decoder.close()
 
     # The documentation pages load their scripts from elsewhere, which a private service does not.
-    app = FastAPI(title="hailo-whisper", version=__version__, lifespan=lifespan, docs_url=None, redoc_url=None)
+    # A redirect to the address without a slash would have the recording sent twice.
+    app = FastAPI(
+        title="hailo-whisper", version=__version__, lifespan=lifespan, docs_url=None, redoc_url=None, redirect_slashes=False
+    )
     app.state.settings = settings
     app.state.supervisor = supervisor
     app.state.scheduler = scheduler
@@ -48,8 +54,13 @@ def create(
     app.state.created = created
     app.state.metrics = counts
     app.state.draining = False
+    app.state.keyring = Keyring()
+    # The last is the first to see a request.
+    app.add_middleware(Auth, state=app.state, metrics=counts)
+    app.add_middleware(Origins, state=app.state)
     app.add_middleware(Access, metrics=counts)
     errors.install(app)
-    for module in (health, metrics, models, transcriptions):
+    for module in (health, metrics, models, transcriptions, translations):
         app.include_router(module.router)
+    openapi.install(app)
     return app

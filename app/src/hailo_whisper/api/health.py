@@ -19,12 +19,17 @@ async def health() -> dict[str, str]:
 async def ready(request: Request) -> JSONResponse:
     """200 when requests are served (an unloaded model counts: it worked, and is loaded again on request), else 503."""
     supervisor = request.app.state.supervisor
-    draining = request.app.state.draining
-    state = "draining" if draining else supervisor.state
+    keyring = request.app.state.keyring
+    await keyring.look(request.app.state.settings.access.keys)
+    state, reason = supervisor.state, supervisor.reason
+    if request.app.state.draining:
+        state, reason = "draining", "The server is shutting down."
+    elif keyring.trouble:
+        state, reason = "keys_unavailable", keyring.trouble
     good = state in (State.READY, State.UNLOADED)
     body = {
         "status": state,
-        "reason": "The server is shutting down." if draining else supervisor.reason,
+        "reason": reason,
         "model": request.app.state.settings.model.name,
         "worker_restarts": supervisor.restarts,
         "failed_starts": supervisor.failed_starts,

@@ -11,6 +11,7 @@ from pathlib import Path
 from .. import settings
 from ..failure import Failure
 from ..service import dropins
+from . import exposure
 
 MODE = 0o644
 
@@ -42,7 +43,7 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
 
 
 def _render(args: argparse.Namespace) -> int:
-    config = settings.parse(settings.read(args.source), str(args.source))
+    config = _valid(args.source)
     files = {Path("etc/xdg") / settings.RENDERED: settings.dump(config)} | dropins.render(config)
     for relative, text in files.items():
         path = args.root / relative
@@ -64,9 +65,18 @@ def _render(args: argparse.Namespace) -> int:
 
 
 def _check(args: argparse.Namespace) -> int:
-    settings.parse(settings.read(args.path), str(args.path))
+    _valid(args.path)
     print(f"{args.path} is valid.")
     return 0
+
+
+def _valid(path: Path) -> settings.Settings:
+    config = settings.parse(settings.read(path), str(path))
+    try:
+        exposure.check(config)
+    except exposure.Exposed as error:
+        raise Failure(f"{path}: {error}") from None
+    return config
 
 
 def _show(args: argparse.Namespace) -> int:

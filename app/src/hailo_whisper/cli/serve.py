@@ -21,7 +21,7 @@ from ..service import log, notify
 from ..service.metrics import Metrics
 from ..settings import Settings
 from ..speech.decoder import Decoder
-from . import assembly
+from . import assembly, exposure
 from .assembly import ENGINE
 from .drain import DrainingServer
 from .service import Service
@@ -43,7 +43,7 @@ def run(args: argparse.Namespace) -> int:
     settings = configuration.load(args.config)
     log.configure(settings.log.format, transcripts=settings.log.transcripts)
     metrics = Metrics()
-    listener = notify.inherited_socket() or _listen(settings)
+    listener = _listener(settings)
     launch = assembly.launch(settings, args.engine, warm_up(settings.transcription.beam))
     supervisor = Supervisor(launch, assembly.patience(settings), metrics)
     metrics.watch_worker(lambda: supervisor.pid)
@@ -51,7 +51,16 @@ def run(args: argparse.Namespace) -> int:
     limits, keep_alive = settings.limits, settings.model.keep_alive
     decoder = Decoder(limits.duration_seconds, limits.deadline_seconds, metrics, keep_alive=keep_alive)
     app = api.create(settings, supervisor, scheduler, decoder, created=lambda: _created(service.settings), counts=metrics)
-    service = Service(settings, launch, supervisor, scheduler, decoder, app, load=lambda: configuration.load(args.config))
+    service = Service(
+        settings,
+        launch,
+        supervisor,
+        scheduler,
+        decoder,
+        app,
+        load=lambda: configuration.load(args.config),
+        exposed=exposure.exposed(listener),
+    )
     asyncio.run(_serve(service, listener))
     return 0
 
@@ -71,6 +80,8 @@ async def _serve(service: Service, listener: socket.socket) -> None:
         timeout_keep_alive=KEEP_ALIVE_SECONDS,
     )
     server = DrainingServer(config, leaving=service.leave, give_up=service.scheduler.stop)
+    # What is wrong with the keys stands in the journal before the first request comes.
+    await service.app.state.keyring.look(service.settings.access.keys)
     tasks = {asyncio.create_task(service.tell_systemd())}
 
     def reload() -> None:
@@ -87,6 +98,16 @@ async def _serve(service: Service, listener: socket.socket) -> None:
     finally:
         for task in tasks:
             task.cancel()
+
+
+def _listener(settings: Settings) -> socket.socket:
+    """The socket of systemd, or one of our own. Raises Failure when it would let strangers in without a key."""
+    inherited = notify.inherited_socket()
+    if inherited:
+        exposure.check_listener(inherited, settings.access)
+        return inherited
+    exposure.check(settings)
+    return _listen(settings)
 
 
 def _listen(settings: Settings) -> socket.socket:

@@ -16,7 +16,7 @@ from ..service import log as logs
 from ..service import notify
 from ..settings import Settings
 from ..speech.decoder import Decoder
-from . import assembly
+from . import assembly, exposure
 
 log = logging.getLogger(__name__)
 
@@ -46,6 +46,8 @@ class Service:
     app: FastAPI
     load: Callable[[], Settings]
     """Reads the configuration again. Raises Failure."""
+    exposed: bool = False
+    """Whether others than this machine reach the socket."""
     _trouble: str = ""
     _told: bool = False
     _reloading: asyncio.Lock = field(default_factory=asyncio.Lock)
@@ -58,7 +60,8 @@ class Service:
         supervisor, model = self.supervisor, self.settings.model.name
         ready = supervisor.state is State.READY
         text = f"ready: model {model}" if ready else f"{supervisor.state}: {supervisor.reason or model}"
-        return " ".join(f"STATUS={text}{self._trouble}".split())
+        keys = self.app.state.keyring.trouble
+        return " ".join(f"STATUS={text}{f'; no key is accepted: {keys}' if keys else ''}{self._trouble}".split())
 
     def leave(self) -> None:
         """Say that the service is going before it goes, so that a balancer sends the next request elsewhere."""
@@ -84,6 +87,8 @@ class Service:
                 notify.notify("READY=1", self.status)
 
     async def _take(self, wanted: Settings) -> None:
+        if self.exposed:
+            exposure.check_access(wanted.access, "it listens on a network")
         old = self.settings
         late = [section for section in RESTART if getattr(wanted, section) != getattr(old, section)]
         new = wanted.model_copy(update={section: getattr(old, section) for section in RESTART})
@@ -98,6 +103,7 @@ class Service:
         if launch:
             self.launch = launch = replace(launch, warm_up=self.launch.warm_up)
         self.settings = self.app.state.settings = new
+        await self.app.state.keyring.look(new.access.keys)
         logs.configure(new.log.format, transcripts=new.log.transcripts)
         self.scheduler.configure(new)
         self.supervisor.configure(launch, assembly.patience(new))

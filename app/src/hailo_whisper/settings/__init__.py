@@ -16,11 +16,12 @@ from .reading import (
     parse,
     read,
 )
-from .schema import Settings, Storage, Vad, Windows, schema
+from .schema import Access, Settings, Storage, Vad, Windows, schema
 
 __all__ = [
     "RENDERED",
     "SOURCE",
+    "Access",
     "ConfigurationInvalid",
     "ConfigurationMissing",
     "Settings",

@@ -1,11 +1,14 @@
 """The schema of the settings: every section and key with its default, its bounds and its description."""
 
 import ipaddress
-from typing import Annotated, Any, Final, Literal
+import re
+from typing import Annotated, Any, Final, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 SCHEMA_VERSION: Final = 1
+# Scheme, host and perhaps a port, as browsers send it (RFC 6454): compared as it is, so in lower case.
+ORIGIN = r"[a-z][a-z0-9+.-]*://(\[[0-9a-f:]+\]|[a-z0-9._-]+)(:[0-9]{1,5})?"
 
 
 def _address(value: str) -> str:
@@ -15,6 +18,15 @@ def _address(value: str) -> str:
         return str(ipaddress.ip_address(value))
     except ValueError:
         raise ValueError("is not an IP address: use 127.0.0.1, 0.0.0.0, ::1, :: or an address of this machine") from None
+
+
+def _origins(values: list[str]) -> list[str]:
+    for value in values:
+        if value != "*" and not re.fullmatch(ORIGIN, value):
+            raise ValueError(
+                f'{value!r} is no origin: write one as "https://app.example" or "http://localhost:3000", without a path'
+            )
+    return values
 
 
 class Section(BaseModel):
@@ -31,6 +43,40 @@ class Server(Section):
         description="Address to listen on. 127.0.0.1 is this machine only; 0.0.0.0 is every network that the machine is on.",
     )
     port: int = Field(11437, ge=1, le=65535, description="TCP port to listen on.")
+
+
+class Access(Section):
+    """Who may use the service."""
+
+    keys: str | None = Field(
+        None,
+        pattern=r"^/",
+        description="File with the API keys; `hailo-whisper keys` writes it. It has a line for each: `name:key`, or `name:sha256:` and "
+        "the key's SHA-256 in hexadecimal digits. A change holds at once, without a reload. null: no key is asked for, and the service "
+        "listens on this machine only.",
+    )
+    insecure: bool = Field(
+        False, description="Listen on a network without keys: whoever reaches the machine may use the service."
+    )
+    requests_per_minute: int = Field(
+        0,
+        ge=0,
+        le=100000,
+        description="Most requests in any 60 seconds for each key, or for everybody together where no key is asked for; more are "
+        "answered with 429 and Retry-After. 0: no limit.",
+    )
+    metrics: Literal["open", "keyed"] = Field("open", description="Whether GET /metrics asks for a key too.")
+    cors_origins: Annotated[list[str], AfterValidator(_origins)] = Field(
+        [],
+        description='Origins of the web pages that may use the service from a browser, such as "https://app.example"; "*" is every '
+        "page. Empty: none.",
+    )
+
+    @model_validator(mode="after")
+    def _keyed(self) -> Self:
+        if self.metrics == "keyed" and self.keys is None:
+            raise ValueError("metrics cannot be keyed without keys: set access.keys too")
+        return self
 
 
 class Model(Section):
@@ -186,6 +232,7 @@ class Settings(Section):
 
     schema_version: Literal[1] = Field(SCHEMA_VERSION, description="Version of this file's layout. Leave it as it is.")
     server: Server = Field(default_factory=Server, description=Server.__doc__)
+    access: Access = Field(default_factory=Access, description=Access.__doc__)
     model: Model = Field(default_factory=Model, description=Model.__doc__)
     transcription: Transcription = Field(default_factory=Transcription, description=Transcription.__doc__)
     vad: Vad = Field(default_factory=Vad, description=Vad.__doc__)
