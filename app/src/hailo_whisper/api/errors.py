@@ -40,12 +40,16 @@ class ApiError(Exception):
         self.headers = dict(headers or {})
 
 
-def response(error: ApiError) -> JSONResponse:
+def body(error: ApiError) -> dict[str, dict[str, str | None]]:
     """The error as the SDKs read it; `type` follows from the status."""
     # "requests" is what the original says when there were too many of them.
     kind = "server_error" if error.status >= 500 else "requests" if error.status == 429 else "invalid_request_error"
-    body = {"message": error.message, "type": kind, "param": error.param, "code": error.code}
-    return JSONResponse({"error": body}, error.status, error.headers)
+    return {"error": {"message": error.message, "type": kind, "param": error.param, "code": error.code}}
+
+
+def response(error: ApiError) -> JSONResponse:
+    """A reply of the error's status."""
+    return JSONResponse(body(error), error.status, error.headers)
 
 
 def translate(error: Exception) -> ApiError:

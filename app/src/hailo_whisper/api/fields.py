@@ -1,53 +1,34 @@
-"""The fields of a request for a transcription: what they may be, and what they mean."""
+"""The fields of a request: what they may be, and what they mean."""
 
-import json
+import logging
 from dataclasses import dataclass
-from typing import Any
+from typing import Literal
 
-from ..engines.engine import Capabilities, Options
-from ..formats import FORMATS
-from ..scheduling import cutting
+from ..engines.engine import Options
+from ..formats import FORMATS, Details
 from ..settings import Settings
 from ..speech.detection import Detection
-from ..speech.languages import LANGUAGES
 from . import models
+from .chunking import chunking
 from .errors import ApiError
+from .form import Form, bare
+from .language import language
 
-# Fields of the contract that ask for something this server does not do yet, and the values of them that ask for nothing.
-# They are refused, because a client that asked for a stream or for words and silently gets neither is misled.
-UNSUPPORTED = {
-    "stream": ("", "false"),
-    "include[]": (),
-    "timestamp_granularities[]": ("segment",),
-    "known_speaker_names[]": (),
-    "known_speaker_references[]": (),
-}
-SCHEMA = {
-    "requestBody": {
-        "required": True,
-        "content": {
-            "multipart/form-data": {
-                "schema": {
-                    "type": "object",
-                    "required": ["file", "model"],
-                    "properties": {
-                        "file": {"type": "string", "format": "binary"},
-                        "model": {"type": "string"},
-                        "language": {"type": "string", "description": "ISO 639-1 code"},
-                        "prompt": {"type": "string"},
-                        "response_format": {"type": "string", "enum": list(FORMATS), "default": "json"},
-                        "temperature": {"type": "number", "minimum": 0, "maximum": 1, "default": 0},
-                        "chunking_strategy": {"type": "string", "description": "`auto`, or JSON with the type `server_vad`"},
-                    },
-                }
-            }
-        },
-    }
-}
+log = logging.getLogger(__name__)
 
+Task = Literal["transcribe", "translate"]
 
-# What `chunking_strategy` of the type server_vad takes: the least and the most of each.
-SERVER_VAD = {"threshold": (0, 1), "prefix_padding_ms": (0, 5000), "silence_duration_ms": (0, 10000)}
+# Of a translation; what else is sent with one is ignored, as every field is that the contract does not know.
+TRANSLATION = ("file", "model", "prompt", "response_format", "temperature", "language")
+TRANSCRIPTION = (*TRANSLATION, "languages", "keywords", "timestamp_granularities", "include", "stream", "chunking_strategy")
+# Of the contract too, but this server does not tell speakers apart; whoever asks for it and silently gets one voice is misled.
+SPEAKERS = ("known_speaker_names", "known_speaker_references")
+GRANULARITIES = ("word", "segment")
+STREAMED = ("json", "text")
+
+MOST_PROMPT = 65_536
+"""Characters. The engine takes the last few hundred words of a prompt; so many more are a mistake."""
+MOST_KEYWORDS = 100
 
 
 @dataclass(frozen=True)
@@ -55,84 +36,133 @@ class Fields:
     """A request's fields, checked."""
 
     response_format: str
+    stream: bool
     options: Options
+    detect: bool
+    """Whether the request itself wants the language to be detected."""
+    details: Details
     detection: Detection | None
     """None: all of the recording counts as speech."""
     pad: float
     """Sound that is kept before and after speech, in seconds."""
 
 
-def parse(fields: dict[str, list[str]], settings: Settings, capabilities: Capabilities | None) -> Fields:
-    """Check every field. Raises ApiError that names the field and says what it takes."""
-    if not _one(fields, "model"):
+def parse(sent: Form, settings: Settings, task: Task) -> Fields:
+    """Check every field. Raises ApiError that names the field and says what it takes.
+
+    What depends on the engine is checked by api.demands, as soon as there is one.
+    """
+    known = TRANSCRIPTION if task == "transcribe" else TRANSLATION
+    form = sent.only(known)
+    if not form.one("model"):
         raise ApiError(400, "The field `model` is missing. GET /v1/models lists what it takes.", param="model")
-    models.check(_one(fields, "model"), settings.model.name)
-    for name, harmless in UNSUPPORTED.items():
-        for value in fields.get(name, []):
-            if value.lower() not in harmless:
-                raise ApiError(
-                    400,
-                    f"`{name}` = {value!r} is not supported by this server. Leave it out.",
-                    param=name,
-                    code="unsupported_value",
-                )
-    response_format = _one(fields, "response_format") or "json"
-    if response_format not in FORMATS:
-        raise ApiError(
-            400,
-            f"response_format {response_format!r} is not supported. Use one of {', '.join(FORMATS)}.",
-            param="response_format",
-            code="unsupported_value",
-        )
-    if "timestamp_granularities[]" in fields and response_format != "verbose_json":
-        raise ApiError(
-            400,
-            "response_format must be verbose_json if timestamp_granularities[] is provided",
-            param="timestamp_granularities[]",
-        )
-    detection, pad = _chunking(fields, settings)
+    models.check(form.one("model"), settings.model.name)
+    if task == "transcribe":
+        _no_speakers(sent)
+    _tell_of_unknown(sent, known)
+    response_format = _format(form)
+    granularities = _granularities(form, response_format)
+    logprobs = _logprobs(form, response_format)
+    stream = _stream(form, response_format)
+    detection, pad = chunking(form, settings.vad)
+    # What is to be translated is in another language than most of what this machine hears, so the setting says nothing of it.
+    spoken = language(form, settings.transcription.language if task == "transcribe" else None)
     return Fields(
-        response_format,
-        Options(
-            language=_language(_one(fields, "language"), settings, capabilities),
+        response_format=response_format,
+        stream=stream,
+        options=Options(
+            language=spoken,
             beam=settings.transcription.beam,
-            prompt=_one(fields, "prompt") or None,
-            temperature=_temperature(_one(fields, "temperature")),
+            prompt=_text(form.one("prompt"), "prompt"),
+            temperature=_temperature(form.one("temperature")),
+            task=task,
+            hotwords=_keywords(form),
+            words="word" in granularities,
+            logprobs=logprobs,
         ),
-        detection,
-        pad,
+        detect=spoken is None and bool(form.many("languages")),
+        details=Details(task, segments="segment" in granularities, words="word" in granularities, logprobs=logprobs),
+        detection=detection,
+        pad=pad,
     )
 
 
-def _one(fields: dict[str, list[str]], name: str) -> str:
-    return fields.get(name, [""])[-1].strip()
+def _no_speakers(sent: Form) -> None:
+    for name in SPEAKERS:
+        if sent.many(name):
+            raise _unsupported(
+                f"`{name}[]` is not supported: this server does not tell speakers apart. Leave it out.", f"{name}[]"
+            )
 
 
-def _language(given: str, settings: Settings, capabilities: Capabilities | None) -> str | None:
-    language = given.lower() or settings.transcription.language
-    if language is None:
-        return None
-    if language not in LANGUAGES:
+def _tell_of_unknown(sent: Form, known: tuple[str, ...]) -> None:
+    unknown = [name[:100] for name in sent.names if bare(name) not in known]
+    if unknown:
+        log.debug("fields that are not known are ignored: %s", unknown)
+
+
+def _format(form: Form) -> str:
+    given = form.one("response_format") or "json"
+    if given not in FORMATS:
+        why = ": this server does not tell speakers apart" if given == "diarized_json" else ""
+        formats = ", ".join(FORMATS)
+        raise _unsupported(f"response_format {given[:100]!r} is not supported{why}. Use one of {formats}.", "response_format")
+    return given
+
+
+def _granularities(form: Form, response_format: str) -> set[str]:
+    param = "timestamp_granularities[]"
+    given = form.many("timestamp_granularities")
+    for value in given:
+        if value not in GRANULARITIES:
+            raise _unsupported(f"{param} takes `word` and `segment`, each in a field of its own, and is {value[:100]!r}.", param)
+    if given and response_format != "verbose_json":
+        raise ApiError(400, f"response_format must be verbose_json if {param} is provided", param=param)
+    return {*given} or {"segment"}
+
+
+def _logprobs(form: Form, response_format: str) -> bool:
+    given = form.many("include")
+    for value in given:
+        if value != "logprobs":
+            raise _unsupported(f"include[] takes `logprobs`, and is {value[:100]!r}.", "include[]")
+    if given and response_format != "json":
+        raise _unsupported("include[] needs the response_format json. Use that, or leave include[] out.", "include[]")
+    return bool(given)
+
+
+def _stream(form: Form, response_format: str) -> bool:
+    given = form.one("stream").lower()
+    if given in ("", "false", "0", "null"):
+        return False
+    if given not in ("true", "1"):
+        raise _unsupported(f"stream must be `true` or `false`, and is {given[:100]!r}.", "stream")
+    if response_format not in STREAMED:
+        raise _unsupported(f"{response_format} cannot be streamed. Use the response_format json, or leave stream out.", "stream")
+    return True
+
+
+def _keywords(form: Form) -> str | None:
+    given = form.many("keywords")
+    if len(given) > MOST_KEYWORDS:
         raise ApiError(
             400,
-            f"Invalid language '{given}'. Language parameter must be specified in ISO-639-1 format, such as `en`.",
-            param="language",
-            code="invalid_language_format",
+            f"keywords[] is there {len(given)} times, and may be {MOST_KEYWORDS} times.",
+            param="keywords[]",
+            code="array_above_max_length",
         )
-    if capabilities:
-        check_language(language, settings, capabilities)
-    return language
+    return _text(", ".join(given), "keywords[]")
 
 
-def check_language(language: str | None, settings: Settings, capabilities: Capabilities) -> None:
-    """Raise ApiError when the model does not know the language; None is one to be detected."""
-    if language is not None and language not in capabilities.languages:
+def _text(given: str, param: str) -> str | None:
+    if len(given) > MOST_PROMPT:
         raise ApiError(
             400,
-            f"The model {settings.model.name} does not know the language '{language}'. It knows: {', '.join(capabilities.languages)}.",
-            param="language",
-            code="unsupported_language",
+            f"{param} has {len(given)} characters, and may have {MOST_PROMPT}. Send what matters most.",
+            param=param,
+            code="string_above_max_length",
         )
+    return given or None
 
 
 def _temperature(given: str) -> float:
@@ -141,52 +171,9 @@ def _temperature(given: str) -> float:
     except ValueError:
         temperature = -1.0
     if not 0 <= temperature <= 1:
-        raise ApiError(400, f"temperature must be a number from 0 to 1, and is {given!r}.", param="temperature")
+        raise ApiError(400, f"temperature must be a number from 0 to 1, and is {given[:100]!r}.", param="temperature")
     return temperature
 
 
-def _chunking(fields: dict[str, list[str]], settings: Settings) -> tuple[Detection | None, float]:
-    """How speech is found: by the settings, or as the request wants it. The SDKs send nested objects as `name[key]`."""
-    vad = settings.vad
-    given = _one(fields, "chunking_strategy")
-    wanted: Any = {
-        name.removeprefix("chunking_strategy[").removesuffix("]"): _number(values[-1])
-        for name, values in fields.items()
-        if name.startswith("chunking_strategy[") and name.endswith("]")
-    }
-    if not wanted and given not in ("", "auto", "null"):
-        try:
-            wanted = json.loads(given)
-        except ValueError:
-            wanted = None
-        if not isinstance(wanted, dict):
-            raise _no_strategy(f"{given!r} is neither `auto` nor an object of JSON")
-    if not wanted:
-        return cutting.detection(vad), cutting.padding(vad)
-    if wanted.pop("type", None) != "server_vad":
-        raise _no_strategy("an object of it needs the type `server_vad`")
-    for name, value in wanted.items():
-        if name not in SERVER_VAD:
-            raise _no_strategy(f"it has no {name!r}; it takes {', '.join(SERVER_VAD)}")
-        least, most = SERVER_VAD[name]
-        if not isinstance(value, int | float) or isinstance(value, bool) or not least <= value <= most:
-            raise _no_strategy(f"{name} must be a number from {least} to {most}, and is {value!r}")
-    silence = wanted.get("silence_duration_ms", vad.min_silence_ms) / 1000
-    detection = Detection(float(wanted.get("threshold", vad.threshold)), vad.min_speech_ms / 1000, silence)
-    return detection, wanted.get("prefix_padding_ms", vad.speech_pad_ms) / 1000
-
-
-def _no_strategy(what: str) -> ApiError:
-    return ApiError(
-        400,
-        f"chunking_strategy cannot be used: {what}. Leave it out, or send `auto`.",
-        param="chunking_strategy",
-        code="unsupported_value",
-    )
-
-
-def _number(text: str) -> object:
-    try:
-        return float(text)
-    except ValueError:
-        return text
+def _unsupported(message: str, param: str) -> ApiError:
+    return ApiError(400, message, param=param, code="unsupported_value")

@@ -17,6 +17,7 @@ MIB = 1024 * 1024
 OVERHEAD = MIB
 # A body over the limit is read on a little, because a client that is still sending does not see an answer.
 GRACE = 64 * MIB
+ADVICE = "Have an HTTP library write the form, and send it again."
 # Bytes that show that an upload goes on: a byte now and then would hold a place for ever.
 PROGRESS = 4096
 
@@ -45,30 +46,45 @@ class Upload:
 
 
 class _Parser(MultiPartParser):
-    """Writes the first file of the name `file` to `self.file` as it comes, and counts all of it; other files are dropped."""
+    """Writes the file of the name `file` to `self.file` as it comes, and counts all of it; files of other names are dropped."""
 
     spool_max_size = 0  # SpooledTemporaryFile: never roll over to a file.
 
     def __init__(self, headers: Headers, stream: AsyncGenerator[bytes, None], limit: int) -> None:
-        super().__init__(headers, stream, max_files=8, max_fields=64)
+        super().__init__(headers, stream, max_files=8, max_fields=256)
         self.file = -1
         self.size = 0
         self.whole = False
+        """Whether the end of the file has come."""
+        self.begun = False
+        self.ended = False
+        """Whether the end of the body has."""
         self._limit = limit
         self._taking = False
+
+    def on_part_begin(self) -> None:
+        """Begin the headers of a part."""
+        super().on_part_begin()
+        self.begun = True
 
     def on_headers_finished(self) -> None:
         """Begin a part."""
         super().on_headers_finished()
         part = self._current_part
-        self._taking = part.file is not None and part.field_name == "file" and self.file < 0
+        self._taking = part.file is not None and part.field_name == "file"
         if self._taking:
+            if self.file >= 0:
+                raise ApiError(400, "The field `file` is there twice. Send one recording in each request.", param="file")
             self.file = memory("media")
 
     def on_part_data(self, data: bytes, start: int, end: int) -> None:
         """Take some of a part."""
-        if self._current_part.file is None:
-            super().on_part_data(data, start, end)
+        part = self._current_part
+        if part.file is None:
+            if len(part.data) + end - start > self.max_part_size:
+                name = part.field_name[:100]
+                raise ApiError(400, f"The field `{name}` is larger than 1 MiB. Shorten it.", param=name)
+            part.data += data[start:end]
         elif self._taking:
             room = max(self._limit - self.size, 0)
             self.size += end - start
@@ -78,8 +94,18 @@ class _Parser(MultiPartParser):
 
     def on_part_end(self) -> None:
         """End a part."""
-        super().on_part_end()
+        part = self._current_part
+        if part.file is None:
+            try:
+                self.items.append((part.field_name, part.data.decode()))
+            except UnicodeDecodeError:
+                name = part.field_name[:100]
+                raise ApiError(400, f"The field `{name}` is not UTF-8. Send its text in that encoding.", param=name) from None
         self.whole = self.whole or self._taking
+
+    def on_end(self) -> None:
+        """End the body."""
+        self.ended = True
 
     def close(self) -> None:
         """Give back what was taken."""
@@ -118,7 +144,12 @@ async def _receive(request: Request, limit: int, stall: float, patience: asyncio
         try:
             form = await parser.parse()
         except MultiPartException as error:
-            raise ApiError(400, f"The multipart body cannot be read: {error.message}") from None
+            raise ApiError(400, f"The multipart body cannot be read: {error.message} {ADVICE}") from None
+        # Of the encoding that the body's type names, as far as Python knows it.
+        except UnicodeError:
+            raise ApiError(400, f"The names in the multipart body cannot be read. {ADVICE}") from None
+        if not parser.ended and parser.begun:
+            raise ApiError(400, f"The multipart body was cut off before its last boundary. {ADVICE}", param="file")
         if not parser.whole:
             raise ApiError(400, "The field `file` is missing. Send the recording as a file in it.", param="file")
         if parser.size > limit:

@@ -1,79 +1,244 @@
-"""What a request may say about the way its speech is found."""
+"""What the fields of a request mean, and what they cannot be."""
 
 import pytest
 
 from hailo_whisper.api.errors import ApiError
-from hailo_whisper.api.fields import parse
+from hailo_whisper.api.fields import MOST_PROMPT, Fields, Task, parse
+from hailo_whisper.api.form import Form
+from hailo_whisper.engines.engine import Options
+from hailo_whisper.formats import Details
 from hailo_whisper.settings import parse as settings
-from hailo_whisper.speech.detection import Detection
 
-DEFAULT = settings({"vad": {"threshold": 0.4, "min_silence_ms": 200, "min_speech_ms": 100, "speech_pad_ms": 500}}, "test")
-OFF = settings({"vad": {"enabled": False}}, "test")
+SETTINGS = settings({"transcription": {"language": "de", "beam": 3}}, "test")
 
 
-def fields(**given: str) -> dict[str, list[str]]:
-    return {"model": ["base"]} | {name: [value] for name, value in given.items()}
+def parsed(*given: tuple[str, str], task: Task = "transcribe") -> Fields:
+    fields: dict[str, list[str]] = {"model": ["whisper-1"]}
+    for name, value in given:
+        fields.setdefault(name, []).append(value)
+    return parse(Form(fields), SETTINGS, task)
 
 
-@pytest.mark.parametrize("value", [None, "", "auto", "null"])
-def test_the_settings_hold_unless_it_says_otherwise(value: str | None) -> None:
-    found = parse(fields(**({} if value is None else {"chunking_strategy": value})), DEFAULT, None)
-    assert (found.detection, found.pad) == (Detection(0.4, 0.1, 0.2), 0.5)
+def refused(*given: tuple[str, str], task: Task = "transcribe") -> ApiError:
+    with pytest.raises(ApiError) as caught:
+        parsed(*given, task=task)
+    assert caught.value.status == 400
+    return caught.value
 
 
-def test_nothing_is_detected_when_that_is_off() -> None:
-    found = parse(fields(chunking_strategy="auto"), OFF, None)
-    assert (found.detection, found.pad) == (None, 0.0)
+def test_what_holds_when_nothing_is_said() -> None:
+    found = parsed()
+    assert (found.response_format, found.stream, found.detect) == ("json", False, False)
+    assert found.options == Options(language="de", beam=3)
+    assert found.details == Details()
 
 
-JSON = '{"type": "server_vad", "threshold": 0.7, "prefix_padding_ms": 300, "silence_duration_ms": 250}'
-NESTED = {
-    "chunking_strategy[type]": "server_vad",
-    "chunking_strategy[threshold]": "0.7",
-    "chunking_strategy[prefix_padding_ms]": "300",
-    "chunking_strategy[silence_duration_ms]": "250",
-}
+def test_everything_at_once() -> None:
+    found = parsed(
+        ("language", "en"),
+        ("prompt", " Ada and Grace. "),
+        ("keywords[]", "Hopper"),
+        ("keywords[]", "Lovelace"),
+        ("temperature", "0.3"),
+        ("response_format", "verbose_json"),
+        ("timestamp_granularities[]", "word"),
+        ("timestamp_granularities[]", "segment"),
+    )
+    assert found.options == Options(
+        language="en", beam=3, prompt="Ada and Grace.", temperature=0.3, hotwords="Hopper, Lovelace", words=True
+    )
+    assert found.details == Details(words=True)
 
 
-@pytest.mark.parametrize("given", [{"chunking_strategy": JSON}, NESTED], ids=["json", "nested"])
-@pytest.mark.parametrize("of", [DEFAULT, OFF], ids=["on", "off"])
-def test_server_vad_in_both_its_forms(given: dict[str, str], of: object) -> None:
-    found = parse(fields(**given), of, None)  # type: ignore[arg-type]
-    assert found.detection
-    assert (found.detection.threshold, found.detection.min_silence, found.pad) == (0.7, 0.25, 0.3)
+@pytest.mark.parametrize("name", ["timestamp_granularities[]", "timestamp_granularities"])
+def test_words_alone_leave_the_segments_out(name: str) -> None:
+    found = parsed(("response_format", "verbose_json"), (name, "word"))
+    assert found.details == Details(segments=False, words=True)
+    assert found.options.words
 
 
-def test_what_server_vad_leaves_out_comes_from_the_settings() -> None:
-    found = parse(fields(chunking_strategy='{"type": "server_vad", "threshold": 0.9}'), DEFAULT, None)
-    assert (found.detection, found.pad) == (Detection(0.9, 0.1, 0.2), 0.5)
+@pytest.mark.parametrize("name", ["include[]", "include"])
+def test_logprobs(name: str) -> None:
+    found = parsed((name, "logprobs"))
+    assert found.options.logprobs
+    assert found.details == Details(logprobs=True)
+
+
+@pytest.mark.parametrize("value", ["true", "True", "1", " true "])
+@pytest.mark.parametrize("response_format", ["json", "text"])
+def test_a_stream(value: str, response_format: str) -> None:
+    assert parsed(("stream", value), ("response_format", response_format)).stream
+
+
+@pytest.mark.parametrize("value", ["false", "False", "0", "null", ""])
+def test_no_stream(value: str) -> None:
+    assert not parsed(("stream", value), ("response_format", "srt")).stream
+
+
+class TestLanguage:
+    @pytest.mark.parametrize(
+        ("value", "code"),
+        [("en", "en"), ("EN", "en"), ("english", "en"), ("Spanish", "es"), ("haitian creole", "ht"), ("yue", "yue"), ("", "de")],
+    )
+    def test_by_its_code_or_its_name(self, value: str, code: str) -> None:
+        assert parsed(("language", value)).options.language == code
+
+    def test_one_of_languages_is_that_language(self) -> None:
+        assert parsed(("languages[]", "fr")).options.language == "fr"
+        assert parsed(("languages", "French"), ("languages[]", "fr")).options.language == "fr"
+
+    def test_one_of_several_is_detected(self) -> None:
+        found = parsed(("languages[]", "fr"), ("languages[]", "en"))
+        assert (found.options.language, found.detect) == (None, True)
+
+    def test_the_one_that_is_sure_wins(self) -> None:
+        found = parsed(("languages[]", "fr"), ("languages[]", "en"), ("language", "it"))
+        assert (found.options.language, found.detect) == ("it", False)
+
+    @pytest.mark.parametrize("name", ["language", "languages[]"])
+    @pytest.mark.parametrize("value", ["xx", "en-US", "eng", "klingon", '["en"]', "x" * 5000])
+    def test_what_is_none(self, name: str, value: str) -> None:
+        error = refused((name, value))
+        assert error.message == (
+            f"Invalid language '{value[:100]}'. Language parameter must be specified in ISO-639-1 format, such as `en`, "
+            "or as an English name, such as `english`."
+        )
+        assert (error.param, error.code) == (name, "invalid_language_format")
+
+
+class TestTranslation:
+    def test_the_language_is_detected_whatever_is_configured(self) -> None:
+        found = parsed(task="translate")
+        assert (found.options.language, found.options.task, found.details.task) == (None, "translate", "translate")
+        assert not found.detect, "nobody demanded it"
+
+    def test_the_language_that_is_spoken_may_be_said(self) -> None:
+        assert parsed(("language", "fr"), task="translate").options.language == "fr"
+
+    def test_what_is_of_transcriptions_only_is_ignored(self) -> None:
+        found = parsed(
+            ("stream", "perhaps"),
+            ("include[]", "logprobs"),
+            ("timestamp_granularities[]", "word"),
+            ("chunking_strategy[type]", "odd"),
+            ("keywords[]", "Ada"),
+            ("known_speaker_names[]", "Ada"),
+            task="translate",
+        )
+        assert found == parsed(task="translate")
 
 
 @pytest.mark.parametrize(
-    ("given", "said"),
+    ("given", "message", "param", "code"),
     [
-        ({"chunking_strategy": "always"}, "'always' is neither `auto` nor an object of JSON"),
-        ({"chunking_strategy": "[1]"}, "is neither `auto` nor an object"),
-        ({"chunking_strategy": '{"type": "server_vad"'}, "is neither `auto` nor an object"),
-        ({"chunking_strategy": '{"threshold": 0.5}'}, "an object of it needs the type `server_vad`"),
-        ({"chunking_strategy[type]": "semantic_vad"}, "needs the type `server_vad`"),
-        ({"chunking_strategy": '{"type": "server_vad", "treshold": 0.5}'}, "it has no 'treshold'; it takes threshold, "),
-        ({"chunking_strategy": '{"type": "server_vad", "threshold": 2}'}, "threshold must be a number from 0 to 1, and is 2"),
-        ({"chunking_strategy": '{"type": "server_vad", "threshold": true}'}, "threshold must be a number"),
-        ({"chunking_strategy": '{"type": "server_vad", "threshold": NaN}'}, "threshold must be a number"),
         (
-            {"chunking_strategy[type]": "server_vad", "chunking_strategy[prefix_padding_ms]": "much"},
-            "prefix_padding_ms must be a number from 0 to 5000, and is 'much'",
+            [("response_format", "diarized_json")],
+            "response_format 'diarized_json' is not supported: this server does not tell speakers apart. "
+            "Use one of json, text, srt, verbose_json, vtt.",
+            "response_format",
+            "unsupported_value",
         ),
         (
-            {"chunking_strategy[type]": "server_vad", "chunking_strategy[silence_duration_ms]": "-1"},
-            "silence_duration_ms must be",
+            [("known_speaker_names[]", "Ada")],
+            "`known_speaker_names[]` is not supported: this server does not tell speakers apart. Leave it out.",
+            "known_speaker_names[]",
+            "unsupported_value",
         ),
+        (
+            [("known_speaker_references", "data:audio/wav;base64,AAAA")],
+            "`known_speaker_references[]` is not supported: this server does not tell speakers apart. Leave it out.",
+            "known_speaker_references[]",
+            "unsupported_value",
+        ),
+        (
+            [("timestamp_granularities[]", "sentence"), ("response_format", "verbose_json")],
+            "timestamp_granularities[] takes `word` and `segment`, each in a field of its own, and is 'sentence'.",
+            "timestamp_granularities[]",
+            "unsupported_value",
+        ),
+        (
+            [("timestamp_granularities", '["word"]'), ("response_format", "verbose_json")],
+            "timestamp_granularities[] takes `word` and `segment`, each in a field of its own, and is '[\"word\"]'.",
+            "timestamp_granularities[]",
+            "unsupported_value",
+        ),
+        (
+            [("timestamp_granularities[]", "word")],
+            "response_format must be verbose_json if timestamp_granularities[] is provided",
+            "timestamp_granularities[]",
+            None,
+        ),
+        (
+            [("include[]", "item.input_audio")],
+            "include[] takes `logprobs`, and is 'item.input_audio'.",
+            "include[]",
+            "unsupported_value",
+        ),
+        (
+            [("include[]", "logprobs"), ("response_format", "text")],
+            "include[] needs the response_format json. Use that, or leave include[] out.",
+            "include[]",
+            "unsupported_value",
+        ),
+        ([("stream", "perhaps")], "stream must be `true` or `false`, and is 'perhaps'.", "stream", "unsupported_value"),
+        (
+            [("keywords[]", "a")] * 101,
+            "keywords[] is there 101 times, and may be 100 times.",
+            "keywords[]",
+            "array_above_max_length",
+        ),
+        (
+            [("keywords[]", "a" * 40_000)] * 2,
+            "keywords[] has 80002 characters, and may have 65536. Send what matters most.",
+            "keywords[]",
+            "string_above_max_length",
+        ),
+        (
+            [("prompt", "é" * 65_537)],
+            "prompt has 65537 characters, and may have 65536. Send what matters most.",
+            "prompt",
+            "string_above_max_length",
+        ),
+        ([("temperature", "1.5")], "temperature must be a number from 0 to 1, and is '1.5'.", "temperature", None),
+        ([("temperature", "-1")], "temperature must be a number from 0 to 1, and is '-1'.", "temperature", None),
+        ([("temperature", "hot")], "temperature must be a number from 0 to 1, and is 'hot'.", "temperature", None),
+        (
+            [("temperature", "0"), ("temperature", "1")],
+            "The field `temperature` is there 2 times. Send it once.",
+            "temperature",
+            "duplicate_field",
+        ),
+        ([("model", "base")], "The field `model` is there 2 times. Send it once.", "model", "duplicate_field"),
     ],
-    ids=str,
+    ids=lambda value: "-".join(str(name) for name, _ in value)[:60] if isinstance(value, list) else "",
 )
-def test_what_it_cannot_be(given: dict[str, str], said: str) -> None:
-    with pytest.raises(ApiError) as refused:
-        parse(fields(**given), DEFAULT, None)
-    assert said in refused.value.message
-    assert refused.value.message.endswith("Leave it out, or send `auto`.")
-    assert (refused.value.status, refused.value.param, refused.value.code) == (400, "chunking_strategy", "unsupported_value")
+def test_what_it_cannot_be(given: list[tuple[str, str]], message: str, param: str, code: str | None) -> None:
+    error = refused(*given)
+    assert (error.message, error.param, error.code) == (message, param, code)
+
+
+@pytest.mark.parametrize("response_format", ["srt", "vtt", "verbose_json"])
+def test_what_cannot_be_streamed(response_format: str) -> None:
+    error = refused(("stream", "true"), ("response_format", response_format))
+    assert error.message == f"{response_format} cannot be streamed. Use the response_format json, or leave stream out."
+    assert (error.param, error.code) == ("stream", "unsupported_value")
+
+
+@pytest.mark.parametrize(
+    "name", ["language", "prompt", "response_format", "stream", "temperature", "chunking_strategy", "chunking_strategy[type]"]
+)
+def test_a_field_of_one_value_that_is_there_twice(name: str) -> None:
+    error = refused((name, ""), (name, ""))
+    assert (error.message, error.param) == (f"The field `{name}` is there 2 times. Send it once.", name)
+
+
+def test_the_longest_prompt() -> None:
+    assert parsed(("prompt", "x" * MOST_PROMPT)).options.prompt == "x" * MOST_PROMPT
+
+
+def test_a_hundred_keywords() -> None:
+    assert parsed(*[("keywords[]", "a")] * 100).options.hotwords == ", ".join("a" * 100)
+
+
+def test_unknown_fields_are_ignored() -> None:
+    assert parsed(("user", "ada"), ("user", "twice"), ("languages[0]x", "")) == parsed()

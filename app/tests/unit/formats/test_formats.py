@@ -14,6 +14,11 @@ def test_text_is_all_the_words_and_a_newline() -> None:
     assert render(Transcript([], "en", 2.0)) == "\n"
 
 
+def test_text_has_no_characters_that_are_commands() -> None:
+    said = Transcript([Segment(0, 1, " a\0\x1b[2Jb\u2028c", [], 0.0, None, 1.0, None, 0)], "en", 2.0)
+    assert FORMATS["text"].render(said) == "a[2Jb c\n"
+
+
 @pytest.mark.parametrize(
     ("name", "content_type", "beginning"),
     [
