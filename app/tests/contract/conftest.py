@@ -1,5 +1,6 @@
 """The contract tests see a server only by its address: `pytest tests/contract --url http://box:11437` tests any.
 
+One that asks for keys is given one with --api-key, or by the environment's OPENAI_API_KEY, which nobody else can see.
 Without --url they start one here, with a real model, as an administrator would: pull, configure, serve.
 """
 
@@ -25,6 +26,7 @@ DATA = resources.files("hailo_whisper") / "data"
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--url", help="address of a running server, such as http://box:11437; default: start one")
+    parser.addoption("--api-key", help="key for that server; default: the environment's OPENAI_API_KEY")
 
 
 def _free_port() -> int:
@@ -70,9 +72,15 @@ def _until_ready(address: str, process: "subprocess.Popen[bytes]", log: Path) ->
 
 
 @pytest.fixture(scope="session")
-def client(url: str) -> openai.OpenAI:
+def api_key(request: pytest.FixtureRequest) -> str:
+    """What the server is asked with; the one that is started here asks for none."""
+    return str(request.config.getoption("--api-key") or os.environ.get("OPENAI_API_KEY") or "none")
+
+
+@pytest.fixture(scope="session")
+def client(url: str, api_key: str) -> openai.OpenAI:
     """The official SDK, without its retries: every answer is to be right the first time."""
-    return openai.OpenAI(base_url=f"{url}/v1", api_key="none", max_retries=0)
+    return openai.OpenAI(base_url=f"{url}/v1", api_key=api_key, max_retries=0)
 
 
 @pytest.fixture(scope="session")

@@ -58,8 +58,8 @@ def test_verbose_json_by_the_sdk(client: openai.OpenAI, clip_path: Path, clip_te
 
 
 @pytest.mark.parametrize("response_format", ["text", "srt", "vtt"])
-def test_plain_formats_by_curl(url: str, clip_path: Path, clip_text: str, response_format: str) -> None:
-    command = ["curl", "-sS", "--fail-with-body", "-w", "%{stderr}%{content_type}"]
+def test_plain_formats_by_curl(url: str, api_key: str, clip_path: Path, clip_text: str, response_format: str) -> None:
+    command = ["curl", "-sS", "--fail-with-body", "-w", "%{stderr}%{content_type}", "-H", f"Authorization: Bearer {api_key}"]
     form = ["-F", f"file=@{clip_path}", "-F", "model=whisper-1", "-F", f"response_format={response_format}"]
     done = subprocess.run([*command, *form, f"{url}/v1/audio/transcriptions"], capture_output=True, text=True, check=True)
     assert done.stderr == "text/plain; charset=utf-8"
