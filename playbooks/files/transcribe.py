@@ -1,9 +1,11 @@
 """Sends the clip that the package brings to a hailo-whisper server and prints JSON: what was expected and what was heard.
 
-Runs on the host with the Python of the installation. Argument: the address of the server, such as http://127.0.0.1:11437.
+Runs on the host with the Python of the installation. Arguments: the address of the server, such as http://127.0.0.1:11437, and the file
+of its API keys, which may not be there. The environment's OPENAI_API_KEY is stronger.
 """
 
 import json
+import os
 import re
 import sys
 import urllib.error
@@ -24,7 +26,7 @@ def main():
     request = urllib.request.Request(
         sys.argv[1] + "/v1/audio/transcriptions",
         data=body,
-        headers={"Content-Type": "multipart/form-data; boundary=" + BOUNDARY},
+        headers={"Content-Type": "multipart/form-data; boundary=" + BOUNDARY, **authorization(sys.argv[2])},
     )
     # The machine's proxy, if it has one, is not for its own address.
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
@@ -37,6 +39,19 @@ def main():
         sys.exit(f"{sys.argv[1]} does not answer: {error}")
     expected = (data / "clip.txt").read_text(encoding="utf-8").strip()
     print(json.dumps({"expected": expected, "heard": text, "missing": sorted(words(expected) - words(text))}))
+
+
+def authorization(path):
+    """The header with a key: that of the environment, or the first in the file that is there as it is and not as its sum."""
+    key = os.environ.get("OPENAI_API_KEY")
+    if not key and os.path.exists(path):
+        with open(path, encoding="utf-8") as file:
+            lines = [line.strip().partition(":")[2].strip() for line in file if not line.startswith("#")]
+        keys = [line for line in lines if line and not line.startswith("sha256:")]
+        if not keys:
+            sys.exit(f"{path} has only the sums of its keys: give one of them as hailo_whisper_api_key, from a vault.")
+        key = keys[0]
+    return {"Authorization": f"Bearer {key}"} if key else {}
 
 
 def words(text):

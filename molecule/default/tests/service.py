@@ -9,6 +9,7 @@ import pytest
 
 PROJECT = Path(__file__).resolve().parents[3]
 DATA = PROJECT / "app/src/hailo_whisper/data"
+KEY_FILE = "/etc/hailo/hailo-whisper.keys"
 
 
 class Service:
@@ -19,7 +20,10 @@ class Service:
         self.address = subprocess.run(
             [PROJECT / "script/host", "address", machine], capture_output=True, text=True, check=True
         ).stdout.strip()
-        self.client = httpx.Client(timeout=60, trust_env=False)
+        # That of the machine's own making, or that of the inventory.
+        key = ["podman", "exec", machine, "sed", "--quiet", "s/^default://p", KEY_FILE]
+        self.key = subprocess.run(key, capture_output=True, text=True, check=True).stdout.strip()
+        self.client = httpx.Client(timeout=60, trust_env=False, headers={"authorization": f"Bearer {self.key}"})
 
     def url(self, path: str, port: int = 11437) -> str:
         return f"http://{self.address}:{port}{path}"

@@ -8,16 +8,19 @@ import httpx
 import pytest
 from testinfra.host import Host
 
-from service import Service
+from service import KEY_FILE, Service
 
 Playbook = Callable[..., "subprocess.CompletedProcess[str]"]
 
 
-def test_check_mode_finds_nothing_to_change(playbook: Playbook) -> None:
-    done = playbook("site.yml", "--check", "--diff")
+def test_check_mode_finds_nothing_to_change(playbook: Playbook, service: Service) -> None:
+    done = playbook("site.yml", "--check", "--diff", "-vv")
     assert done.returncode == 0, done.stdout + done.stderr
     changed = [line for line in done.stdout.splitlines() if line.startswith(("changed:", "TASK")) or "changed=" in line]
     assert " changed=0 " in done.stdout, changed
+    # It says where the keys lie, and none of them.
+    assert f"Its API keys lie in {KEY_FILE} there" in " ".join(done.stdout.split())
+    assert service.key not in done.stdout + done.stderr
 
 
 def test_verify_prints_what_was_heard(playbook: Playbook) -> None:
