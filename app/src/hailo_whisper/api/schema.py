@@ -199,6 +199,21 @@ def errors(*statuses: int) -> dict[int | str, dict[str, Any]]:
     return {status: {"description": REASONS[status], "content": {JSON: {"schema": ref("Error")}}} for status in statuses}
 
 
+# Each event, as tools before OpenAPI 3.2 read it.
+_EVENT = {
+    "type": "object",
+    "description": "An event: TextDelta again and again, and at the end TextDone, or else Error.",
+    "required": ["data"],
+    "properties": {
+        "data": {
+            "type": "string",
+            "contentMediaType": "application/json",
+            "contentSchema": {"anyOf": [ref("TextDelta"), ref("TextDone"), ref("Error")]},
+        }
+    },
+}
+
+
 def transcript(*, stream: bool) -> dict[int | str, dict[str, Any]]:
     """The replies of an address that is sent a recording."""
     content: dict[str, Any] = {
@@ -206,8 +221,7 @@ def transcript(*, stream: bool) -> dict[int | str, dict[str, Any]]:
         "text/plain": {"schema": {"type": "string", "description": "text, srt or vtt"}},
     }
     if stream:
-        said = "Events, each the JSON of a TextDelta, at the end a TextDone, or else an Error, after `data: `."
-        content["text/event-stream"] = {"schema": {"type": "string", "description": said}}
+        content["text/event-stream"] = {"schema": _EVENT}
     return {200: {"description": "What was said, in the form that was asked for.", "content": content}} | errors(
         400, 401, 404, 408, 413, 415, 429, 500, 503, 504
     )
