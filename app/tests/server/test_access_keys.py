@@ -1,5 +1,7 @@
 """A server that asks for keys, as an administrator sets it up."""
 
+import contextlib
+import http.client
 import os
 import signal
 import socket
@@ -40,6 +42,7 @@ def ask(server: ServerProcess, key: str | None = "sk-kitchen-key", path: str = "
     return server.client.get(path, headers={"authorization": f"Bearer {key}"} if key else {})
 
 
+@pytest.mark.rule("errors.key")
 def test_the_sdk_with_a_key_and_with_a_wrong_one(server: ServerProcess, clip_words: str) -> None:
     with openai.OpenAI(base_url=f"{server.client.base_url}/v1", api_key="sk-office-key", max_retries=0) as client:
         assert client.audio.transcriptions.create(model="whisper-1", file=("a.wav", clip())).text == clip_words
@@ -54,6 +57,7 @@ def test_the_sdk_with_a_key_and_with_a_wrong_one(server: ServerProcess, clip_wor
         assert secret not in server.log.read_text()
 
 
+@pytest.mark.rule("health")
 def test_who_watches_needs_none(server: ServerProcess) -> None:
     for path in ("/health", "/health/ready", "/metrics", "/openapi.json"):
         assert ask(server, None, path).status_code == 200
@@ -69,8 +73,9 @@ def test_who_has_no_key_is_told_so_without_an_upload(server: ServerProcess, size
     )
     with socket.create_connection(address, timeout=LONGEST) as sock:
         sock.sendall(head.encode() + b"x" * min(size // 2, 2 * 1024 * 1024))
-        with sock.makefile("rb") as reply:
-            assert reply.readline() == b"HTTP/1.1 401 Unauthorized\r\n"
+        with contextlib.closing(http.client.HTTPResponse(sock, method="POST")) as reply:
+            reply.begin()
+            assert reply.status == 401
             assert b"You didn't provide an API key." in reply.read()
 
 

@@ -83,7 +83,8 @@ def _contents(path: Path, known: Stamp | None) -> tuple[Stamp, bytes | None]:
         raise KeysMissing(f"There is no key file {path}. Run `hailo-whisper keys add NAME` to make it.") from None
     except OSError as error:
         raise KeysUnusable(
-            f"The key file {path} cannot be read: {error.strerror}. Give it to root and the service's group, with mode 0640."
+            f"The key file {path} cannot be read by this user: {error.strerror}. Root can, and the service can when the file belongs to "
+            "root and the service's group, with mode 0640."
         ) from None
     try:
         stamp = _stamp(path, os.fstat(descriptor))

@@ -131,9 +131,7 @@ def test_a_file_that_may_not_be_read(path: Path, monkeypatch: pytest.MonkeyPatch
         raise PermissionError(13, "Permission denied")
 
     monkeypatch.setattr(os, "open", denied)
-    with pytest.raises(
-        KeysUnusable, match=r"cannot be read: Permission denied. Give it to root and the service's group, with mode 0640"
-    ):
+    with pytest.raises(KeysUnusable, match=r"cannot be read by this user: Permission denied. Root can, and the service can when"):
         file.read(path)
 
 

@@ -186,3 +186,22 @@ async def test_a_disk_that_hangs_keeps_nobody_who_has_a_key_out(ring: Ring, monk
     assert await ring.owner("sk-one", later=0) == "kitchen"
     hanging.set()
     await first
+
+
+async def test_a_link_in_the_path_that_points_elsewhere_is_seen(tmp_path: Path) -> None:
+    """As secrets are mounted into containers: the folder is a link, and is exchanged."""
+    for version in ("one", "two"):
+        (tmp_path / version).mkdir()
+        target = tmp_path / version / "some.keys"
+        target.touch(0o640)
+        target.write_text(f"{version}:sk-{version}\n")
+    (tmp_path / "now").symlink_to("one")
+    clock = Clock()
+    keyring = Keyring(clock)
+    await keyring.look(str(tmp_path / "now/some.keys"))
+    assert keyring.owner(b"sk-one") == "one"
+    (tmp_path / "next").symlink_to("two")
+    (tmp_path / "next").rename(tmp_path / "now")
+    clock.now += 1
+    await keyring.look(str(tmp_path / "now/some.keys"))
+    assert (keyring.owner(b"sk-one"), keyring.owner(b"sk-two")) == (None, "two")
