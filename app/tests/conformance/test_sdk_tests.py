@@ -35,6 +35,7 @@ DEVIATIONS = {
 
 
 @pytest.mark.network
+@pytest.mark.rule("models.others", "known_speakers", "file", "model", "stream")
 def test_the_sdks_own_tests_pass_but_for_those_that_are_listed(server: ServerProcess, tmp_path: Path) -> None:
     failures = _run(f"{server.client.base_url}/v1", tmp_path)
     for file, least in FILES.items():

@@ -55,12 +55,14 @@ def test_a_file_that_is_only_text(server: ServerProcess) -> None:
     ],
     ids=["empty", "text", "playlist as wav", "playlist", "concat as wav", "concat", "stub of mp3", "short", "picture"],
 )
+@pytest.mark.rule("file.broken", "file.short")
 def test_a_file_that_cannot_be_heard(server: ServerProcess, content: bytes, name: str, message: str, code: str | None) -> None:
     found = error(server.transcribe(content, name), 400)
     assert found == {"message": message, "type": "invalid_request_error", "param": "file", "code": code}
 
 
 @pytest.mark.parametrize("excess", [0, 1])
+@pytest.mark.rule("file.size")
 def test_25_mib_and_one_byte_more(server: ServerProcess, excess: int) -> None:
     samples = media.silence((25 * MIB - 44) / 2 / 16000)
     assert len(samples) == 25 * MIB
@@ -157,6 +159,7 @@ def test_no_model(server: ServerProcess) -> None:
 
 
 @pytest.mark.parametrize("content_type", ["application/json", "audio/wav", "application/x-www-form-urlencoded", ""])
+@pytest.mark.rule("errors.media_type")
 def test_a_body_that_is_not_multipart(server: ServerProcess, content_type: str) -> None:
     headers = {"content-type": content_type} if content_type else {}
     found = error(server.client.post(PATH, content=b'{"model": "base"}', headers=headers), 415)
@@ -198,6 +201,7 @@ def test_too_many_files(server: ServerProcess) -> None:
     assert found["message"].startswith("The multipart body cannot be read: ")
 
 
+@pytest.mark.rule("errors.address")
 def test_an_unknown_address(server: ServerProcess) -> None:
     found = error(server.client.post("/v1/audio/translations"), 404)
     assert found["message"] == "Unknown address. See /openapi.json for those that there are."

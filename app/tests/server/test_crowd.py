@@ -31,6 +31,7 @@ def _peak(pid: int) -> float:
     return int(line.split()[1]) / 1024
 
 
+@pytest.mark.rule("errors.overload")
 def test_200_requests_at_once(crowded: ServerProcess, clip_words: str) -> None:
     url = str(crowded.client.base_url).rstrip("/")
     replies: list[httpx.Response | Exception] = []
@@ -69,6 +70,7 @@ def test_200_requests_at_once(crowded: ServerProcess, clip_words: str) -> None:
     assert "hailo_whisper_queue_requests 0.0" in metrics
 
 
+@pytest.mark.rule("errors.overload")
 def test_too_much_sound_at_a_time(tmp_path: Path, model_folder: Path) -> None:
     more: dict[str, dict[str, Any]] = {
         "limits": {"queued_seconds": 30},

@@ -34,6 +34,7 @@ async def _under_way(served: Served, model: Path, prompt: str = "wait go") -> "a
 
 
 class TestReadiness:
+    @pytest.mark.rule("errors.unready")
     async def test_503_with_a_reason_while_loading_then_200(self, model_folder: Path, clip_words: str) -> None:
         (model_folder / "script").write_text("slow-to-load")
         async with serving(model_folder) as served:
@@ -202,6 +203,7 @@ class TestHealth:
     """Alive, whatever the engine is doing."""
 
     @pytest.mark.parametrize("prompt", ["hang", "hold-the-gil"])
+    @pytest.mark.rule("health")
     async def test_while_the_worker_hangs(self, prompt: str, model_folder: Path, clip_words: str) -> None:
         async with serving(model_folder, patience=HASTY) as served:
             await served.until_ready()
@@ -240,6 +242,7 @@ class TestHealth:
 
 class TestDeadline:
     @pytest.mark.parametrize("prompt", ["hang", "hold-the-gil"])
+    @pytest.mark.rule("errors.retry")
     async def test_it_kills_the_worker_and_the_next_request_is_served(
         self, prompt: str, model_folder: Path, clip_words: str
     ) -> None:
@@ -403,6 +406,7 @@ class TestUpload:
             assert open_fds() == before
 
 
+@pytest.mark.rule("errors.shape")
 async def test_what_nobody_expected_is_an_error_of_the_usual_shape(
     model_folder: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:

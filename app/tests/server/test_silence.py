@@ -3,12 +3,14 @@
 from pathlib import Path
 
 import media
+import pytest
 from polling import until
 from serving import server_process
 
 HOURS = 3
 
 
+@pytest.mark.rule("silence")
 def test_hours_of_silence_have_no_text_and_no_segments(tmp_path: Path, model_folder: Path) -> None:
     quiet = media.encoded("flac", media.silence(HOURS * 3600, 8000))
     assert len(quiet) < 25 * 1024 * 1024, "as small as an upload may be"

@@ -5,6 +5,7 @@ import pytest
 from serving import ServerProcess
 
 
+@pytest.mark.rule("json", "usage", "response_format")
 def test_json(server: ServerProcess, clip_words: str) -> None:
     response = server.transcribe()
     assert response.headers["content-type"] == "application/json"
@@ -25,6 +26,7 @@ def test_verbose_json(server: ServerProcess, clip_words: str) -> None:
         ("vtt", "WEBVTT\n\n00:00:00.000 --> 00:00:05.300\nمرحبا &lt;b&gt;\n\n"),
     ],
 )
+@pytest.mark.rule("text", "srt", "vtt")
 def test_plain_formats(server: ServerProcess, response_format: str, text: str) -> None:
     response = server.transcribe(response_format=response_format, prompt="say مرحبا <b>")
     assert response.headers["content-type"] == "text/plain; charset=utf-8"
@@ -37,11 +39,13 @@ def test_the_settings_and_the_fields_reach_the_engine(server: ServerProcess) -> 
 
 
 @pytest.mark.parametrize(("language", "name"), [("", "english"), ("de", "german"), ("AR", "arabic")])
+@pytest.mark.rule("language", "language.absent")
 def test_the_language(server: ServerProcess, language: str, name: str) -> None:
     assert server.transcribe(response_format="verbose_json", language=language).json()["language"] == name
 
 
 @pytest.mark.parametrize("name", ["base", "whisper-1", "gpt-4o-transcribe", "gpt-4o-mini-transcribe"])
+@pytest.mark.rule("model")
 def test_names_of_the_model(server: ServerProcess, name: str) -> None:
     assert server.transcribe(model=name).status_code == 200
 
@@ -55,12 +59,14 @@ def test_names_of_the_model(server: ServerProcess, name: str) -> None:
         {"user": "ada"},
     ],
 )
+@pytest.mark.rule("unknown_fields")
 def test_fields_that_ask_for_nothing_else(server: ServerProcess, harmless: dict[str, str]) -> None:
     assert server.transcribe(**harmless).status_code == 200
 
 
 @pytest.mark.parametrize("kind", media.ENCODINGS)
 @pytest.mark.parametrize("name", ["recording", "photo.jpg"])
+@pytest.mark.rule("file.formats")
 def test_media_is_known_by_its_content_whatever_its_name(server: ServerProcess, kind: str, name: str) -> None:
     body = server.transcribe(media.encoded(kind), name, response_format="verbose_json").json()
     assert body["duration"] == pytest.approx(5.3, abs=0.15)
@@ -78,6 +84,7 @@ def test_the_model_is_listed(server: ServerProcess) -> None:
     assert model["created"] > 1_600_000_000
 
 
+@pytest.mark.rule("errors.request_id")
 def test_every_reply_has_an_id_of_its_own(server: ServerProcess) -> None:
     ids = [server.client.get(path).headers["x-request-id"] for path in ("/health", "/health", "/v1/models", "/nowhere")]
     assert len(set(ids)) == 4
