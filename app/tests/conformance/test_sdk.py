@@ -2,6 +2,7 @@
 
 import asyncio
 import io
+import json
 import time
 import wave
 from collections.abc import Iterator
@@ -35,6 +36,7 @@ def sdk(server: ServerProcess, key: str = "none") -> openai.OpenAI:
     return openai.OpenAI(base_url=f"{server.client.base_url}/v1", api_key=key, max_retries=0)
 
 
+@pytest.mark.rule("errors.key", "errors.shape")
 def test_a_wrong_key_is_an_authentication_error(guarded: ServerProcess) -> None:
     with pytest.raises(openai.AuthenticationError, match="Incorrect API key provided") as caught:
         sdk(guarded, "sk-wrong-0123456789").models.list()
@@ -44,6 +46,7 @@ def test_a_wrong_key_is_an_authentication_error(guarded: ServerProcess) -> None:
     assert caught.value.request_id
 
 
+@pytest.mark.rule("errors.overload")
 def test_a_key_that_comes_too_often_is_a_rate_limit_error_with_a_time_to_wait(guarded: ServerProcess) -> None:
     ada, bob = sdk(guarded, "sk-of-ada-0123456789"), sdk(guarded, "sk-of-bob-0123456789")
     for _ in range(5):
@@ -56,6 +59,7 @@ def test_a_key_that_comes_too_often_is_a_rate_limit_error_with_a_time_to_wait(gu
     assert bob.models.list().data, "each key has a limit of its own"
 
 
+@pytest.mark.rule("errors.shape", "errors.request_id")
 def test_what_a_request_has_wrong_is_a_bad_request_error(server: ServerProcess) -> None:
     with pytest.raises(openai.BadRequestError) as caught:
         sdk(server).audio.transcriptions.create(model="whisper-1", file=b"Example data", temperature=2)
@@ -65,9 +69,11 @@ def test_what_a_request_has_wrong_is_a_bad_request_error(server: ServerProcess) 
     assert caught.value.request_id == caught.value.response.headers["x-request-id"]
 
 
+@pytest.mark.rule("model.unknown")
 def test_a_model_that_there_is_not_is_a_not_found_error(server: ServerProcess) -> None:
     for ask in (
         lambda: sdk(server).models.retrieve("gpt-9"),
+        lambda: sdk(server).models.retrieve("openai/whisper-base"),
         lambda: sdk(server).audio.transcriptions.create(model="gpt-9", file=b"Example data"),
     ):
         with pytest.raises(openai.NotFoundError) as caught:
@@ -75,12 +81,14 @@ def test_a_model_that_there_is_not_is_a_not_found_error(server: ServerProcess) -
         assert (caught.value.code, caught.value.param) == ("model_not_found", "model")
 
 
+@pytest.mark.rule("errors.address")
 def test_what_is_no_address_is_a_not_found_error(server: ServerProcess) -> None:
     with pytest.raises(openai.NotFoundError) as caught:
         sdk(server).audio.speech.create(model="tts-1", voice="ash", input="Hello")
     assert caught.value.code == "unknown_url"
 
 
+@pytest.mark.rule("errors.media_type")
 def test_other_media_is_an_error_of_its_own(server: ServerProcess) -> None:
     with pytest.raises(openai.APIStatusError) as caught:
         sdk(server).post("/audio/transcriptions", cast_to=object, body={"model": "whisper-1"})
@@ -93,6 +101,7 @@ def test_a_request_that_fails_in_the_engine_is_an_internal_server_error(server: 
     assert (caught.value.status_code, caught.value.code, caught.value.type) == (500, "engine_failed", "server_error")
 
 
+@pytest.mark.rule("stream.error")
 def test_an_error_in_the_middle_of_a_stream_is_raised(server: ServerProcess, clip_wav: bytes) -> None:
     stream = sdk(server).audio.transcriptions.create(
         model="whisper-1", file=("a.wav", short_and_long(clip_wav)), prompt="raise-over 10", stream=True
@@ -138,3 +147,19 @@ async def test_a_request_that_is_cancelled_gives_its_place_back(server: ServerPr
         (model_folder / "cancelled").touch()
         assert (await client.audio.transcriptions.create(model="whisper-1", file=b"Example data")).text
     until(lambda: "client_gone" in server.log.read_text() or " status=499 " in server.log.read_text())
+
+
+@pytest.mark.rule("stream.done")
+def test_a_stream_ends_after_its_last_event(server: ServerProcess) -> None:
+    events = server.transcribe(b"Example data", stream="true").text.split("\n\n")
+    assert json.loads(events[-2].removeprefix("data: "))["type"] == "transcript.text.done"
+    assert events[-1] == ""
+    assert "[DONE]" not in events
+
+
+@pytest.mark.rule("verbose_json.null", "models")
+def test_what_is_null_is_declared(server: ServerProcess) -> None:
+    (segment,) = server.transcribe(b"Example data", response_format="verbose_json").json()["segments"]
+    (model,) = server.client.get("/v1/models").json()["data"]
+    unavailable = [name for name, value in segment.items() if value is None]
+    assert unavailable == model["capabilities"]["unavailable"] == ["no_speech_prob"]

@@ -27,9 +27,9 @@ async def models(request: Request) -> JSONResponse:
     return JSONResponse({"object": "list", "data": [_model(request, request.app.state.settings.model.name)]})
 
 
-@router.get("/models/{model}", responses=schema.replies("Model", 401, 404, 429, 500, 503))
+@router.get("/models/{model:path}", responses=schema.replies("Model", 401, 404, 429, 500, 503))
 async def model(request: Request, model: str) -> JSONResponse:
-    """Describe the model by its name or by one of OpenAI's names for it."""
+    """Describe the model by its name or by one of OpenAI's names for it. A name may have slashes in it."""
     configured = request.app.state.settings.model.name
     check(model, configured)
     alias = {} if model == configured else {"alias_of": configured}
