@@ -59,9 +59,38 @@ def owned(path: Path) -> tuple[int, str, str]:
     return status.st_uid, path.group(), oct(stat.S_IMODE(status.st_mode))
 
 
-pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="the file is given to root and to a group")
+as_root = pytest.mark.skipif(os.geteuid() != 0, reason="the file is given to root and to a group")
+
+DEFAULT = "/etc/hailo/hailo-whisper.keys"
 
 
+@pytest.mark.parametrize(
+    ("inventory", "file"),
+    [
+        ({}, DEFAULT),
+        ({"hailo_whisper_config": {"server": {"port": 8080}}}, DEFAULT),
+        ({"hailo_whisper_config": {"access": None}}, ""),
+        ({"hailo_whisper_config": {"access": {"requests_per_minute": 60}}}, DEFAULT),
+        ({"hailo_whisper_config": {"access": {"keys": "/srv/some.keys"}}}, "/srv/some.keys"),
+        ({"hailo_whisper_config": {"access": {"keys": None}}}, ""),
+        ({"hailo_whisper_config": {"access": {"insecure": True}}}, ""),
+        ({"hailo_whisper_config": {"access": {"insecure": True}}, "hailo_whisper_keys": {"kitchen": SUM}}, DEFAULT),
+        ({"hailo_whisper_config": {"access": "open"}}, ""),
+    ],
+)
+def test_which_file(project: Path, tmp_path: Path, inventory: dict[str, Any], file: str) -> None:
+    """The settings of the inventory are the stronger, and whoever wants no keys gets none."""
+    files = [str(project / f"roles/config/{part}/main.yml") for part in ("defaults", "vars")]
+    show = {"ansible.builtin.copy": {"content": "{{ config_key_file }}", "dest": str(tmp_path / "said"), "mode": "0600"}}
+    variables = {"role_path": str(project / "roles/config")}
+    play = {"hosts": "all", "gather_facts": False, "vars": variables, "vars_files": files, "tasks": [show]}
+    (tmp_path / "play.yml").write_text(json.dumps([play]))
+    command = ["ansible-playbook", "--inventory=this-machine,", "--connection=local", str(tmp_path / "play.yml")]
+    subprocess.run([*command, "--extra-vars", json.dumps(inventory)], check=True, capture_output=True, stdin=subprocess.DEVNULL)
+    assert (tmp_path / "said").read_text() == file
+
+
+@as_root
 def test_a_key_is_made_once_and_never_shown(role: Role, keys: Path) -> None:
     foreseen = role("--check")
     assert foreseen.returncode == 0, foreseen.stdout
@@ -86,6 +115,7 @@ def test_a_key_is_made_once_and_never_shown(role: Role, keys: Path) -> None:
         assert key not in said.stdout + said.stderr
 
 
+@as_root
 def test_what_strangers_could_read_is_shut(role: Role, keys: Path) -> None:
     keys.write_text(f"mine:{KEY}\n")
     keys.chmod(0o644)
@@ -96,6 +126,7 @@ def test_what_strangers_could_read_is_shut(role: Role, keys: Path) -> None:
     assert KEY not in done.stdout + done.stderr
 
 
+@as_root
 def test_given_keys_are_the_only_ones_and_never_shown(role: Role, keys: Path) -> None:
     keys.write_text("old:sk-old\n")
     given = {"kitchen": KEY, "office": SUM}

@@ -1,6 +1,7 @@
 """The playbooks on a machine that is deployed already."""
 
 import json
+import re
 import subprocess
 from collections.abc import Callable
 
@@ -19,7 +20,7 @@ def test_check_mode_finds_nothing_to_change(playbook: Playbook, service: Service
     changed = [line for line in done.stdout.splitlines() if line.startswith(("changed:", "TASK")) or "changed=" in line]
     assert " changed=0 " in done.stdout, changed
     # It says where the keys lie, and none of them.
-    assert f"Its API keys lie in {KEY_FILE} there" in " ".join(done.stdout.split())
+    assert f"Its API keys lie in {KEY_FILE} there" in " ".join(re.sub(r"\x1b\[[0-9;]*m", "", done.stdout).split())
     assert service.key not in done.stdout + done.stderr
 
 
