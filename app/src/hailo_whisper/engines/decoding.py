@@ -29,6 +29,8 @@ class Decoded:
     no_speech_prob: float
     finished: bool
     """Whether the decoder came to an end by itself."""
+    context: float = 30.0
+    """Seconds that the encoder was given."""
 
     @property
     def compression_ratio(self) -> float:

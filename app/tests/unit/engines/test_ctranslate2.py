@@ -1,9 +1,11 @@
 """The parts that need no model; the contract tests transcribe with a real one."""
 
+import math
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, Literal
 
 import ctranslate2
 import faster_whisper
@@ -13,6 +15,9 @@ from faster_whisper.feature_extractor import FeatureExtractor
 
 from hailo_whisper.engines.ctranslate2 import CTranslate2Engine, lanes
 from hailo_whisper.engines.engine import Capabilities, ModelConfig, Options
+from hailo_whisper.engines.spelling import alphabet
+from hailo_whisper.engines.whisper import padded
+from hailo_whisper.speech.transcript import Token, Word
 from hailo_whisper.speech.waveform import RATE, Samples
 
 BEGIN = 1000
@@ -30,10 +35,13 @@ def result(text: str = "yes", logprob: float = -0.2, no_speech: float = 0.0, unt
 class FakeWhisper:
     """CTranslate2's model: remembers what it was asked, and answers what the test wants."""
 
+    n_mels = 80
+
     def __init__(self) -> None:
         self.is_multilingual = True
         self.contexts: list[int] = []
         self.asked: list[dict[str, Any]] = []
+        self.aligned: list[dict[str, Any]] = []
         self.answer: Callable[[int, dict[str, Any]], Any] = lambda _, asked: result()
 
     def encode(self, features: Any) -> Any:
@@ -45,6 +53,13 @@ class FakeWhisper:
         self.asked.append({"shape": tuple(encoded.shape), "prompts": prompts, **asked})
         return [self.answer(i, self.asked[-1]) for i in range(len(prompts))]
 
+    def align(self, encoded: Any, start: list[int], texts: list[list[int]], frames: int) -> list[Any]:
+        """Each token is heard for 0.2 s, as long as there is sound."""
+        self.aligned.append({"shape": tuple(encoded.shape), "start": start, "frames": frames})
+        assert len(texts) == 1, "CTranslate2 is right about one at a time"
+        path = [(token, min(10 * token, frames // 2 - 1)) for token in range(len(texts[0]) + 1)]
+        return [SimpleNamespace(alignments=path, text_token_probs=[0.5] * len(texts[0]))]
+
     def detect_language(self, encoded: Any) -> Any:
         return [[("<|de|>", 0.9), ("<|en|>", 0.1)]]
 
@@ -53,7 +68,9 @@ class FakeModel:
     """faster-whisper's model."""
 
     max_length = 448
-    hf_tokenizer = SimpleNamespace(token_to_id={"<|en|>": 1, "<|de|>": 2}.get)
+    hf_tokenizer = SimpleNamespace(
+        token_to_id={"<|en|>": 1, "<|de|>": 2}.get, id_to_token={byte: letter for letter, byte in alphabet().items()}.get
+    )
     # As faster-whisper has it: also what this model has no token for.
     supported_languages = ("en", "de", "yue")
 
@@ -62,21 +79,19 @@ class FakeModel:
         self.model = FakeWhisper()
         self.feature_extractor = FeatureExtractor()
 
-    def get_prompt(self, tokenizer: Any, previous: list[int]) -> list[int]:
-        return [*previous, ord(tokenizer.language[0])]
-
 
 class FakeTokenizer:
+    """The prompt of a language and a task is one letter of each."""
+
     timestamp_begin = BEGIN
+    eot = 999
+    sot_prev = 900
 
     def __init__(self, _: Any, multilingual: bool, task: str, language: str) -> None:
-        self.language = language
+        self.sot_sequence = [ord(language[0]), *([ord("=")] if task == "translate" else [])]
 
     def encode(self, text: str) -> list[int]:
         return list(map(ord, text))
-
-    def decode(self, tokens: list[int]) -> str:
-        return "".join(chr(token) for token in tokens if token < BEGIN)
 
 
 @pytest.fixture(autouse=True)
@@ -89,6 +104,7 @@ def fakes(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def engine(tmp_path: Path) -> CTranslate2Engine:
+    (tmp_path / "config.json").write_text('{"alignment_heads": [[3, 1], [5, 2]]}')
     engine = CTranslate2Engine()
     engine.load(ModelConfig(tmp_path, "int8", 2, margin_seconds=3.0, least_seconds=8.0))
     return engine
@@ -96,7 +112,7 @@ def engine(tmp_path: Path) -> CTranslate2Engine:
 
 @pytest.fixture
 def model(engine: CTranslate2Engine) -> FakeWhisper:
-    whisper: FakeWhisper = engine._model.model
+    whisper: FakeWhisper = engine._whisper._model.model
     return whisper
 
 
@@ -112,21 +128,43 @@ def test_capabilities_are_those_of_the_model(engine: CTranslate2Engine, model: F
         express=True,
         languages=["en", "de"],
         detects_language=True,
-        translates=False,
+        translates=True,
         prompts=True,
-        hotwords=False,
+        hotwords=True,
         temperature=True,
-        words=False,
-        logprobs=False,
+        words=True,
+        logprobs=True,
         unavailable=[],
     )
     engine.load(ModelConfig(tmp_path, "int8", 2, batch=3))
     assert engine.capabilities.batch == 3
 
 
+def test_without_alignment_heads_there_are_no_words(engine: CTranslate2Engine, tmp_path: Path) -> None:
+    for content in ("{}", "this is no JSON"):
+        (tmp_path / "config.json").write_text(content)
+        engine.load(ModelConfig(tmp_path, "int8", 2))
+        assert (engine.capabilities.words, engine.capabilities.logprobs) == (False, False)
+
+
+def test_a_model_that_was_cut_down_or_knows_english_only_does_not_translate(
+    engine: CTranslate2Engine, model: FakeWhisper, tmp_path: Path
+) -> None:
+    model.n_mels = 128
+    assert engine.capabilities.translates
+    engine._whisper._heads = [2, 3]
+    assert not engine.capabilities.translates, "turbo has four layers of large-v3"
+    model.n_mels = 80
+    assert engine.capabilities.translates, "and so has tiny, which was trained to"
+    engine._whisper.multilingual = False
+    assert not engine.capabilities.translates
+    with pytest.raises(ValueError, match="the model does not translate"):
+        engine.transcribe([sound(2)], Options(language="en", beam=1, task="translate"))
+
+
 def test_the_model_is_loaded_from_the_folder_and_from_nowhere_else(engine: CTranslate2Engine, tmp_path: Path) -> None:
-    assert engine._model.path == str(tmp_path)
-    assert engine._model.how == {
+    assert engine._whisper._model.path == str(tmp_path)
+    assert engine._whisper._model.how == {
         "device": "cpu",
         "compute_type": "int8",
         "cpu_threads": 1,
@@ -144,7 +182,8 @@ def test_no_threads_means_one_for_each_core(tmp_path: Path, monkeypatch: pytest.
     monkeypatch.setattr("os.sched_getaffinity", lambda _: set(range(8)))
     engine = CTranslate2Engine()
     engine.load(ModelConfig(tmp_path, "int8", 0))
-    assert (engine._model.how["cpu_threads"], engine._model.how["num_workers"]) == (2, 5)
+    how = engine._whisper._model.how
+    assert (how["cpu_threads"], how["num_workers"]) == (2, 5)
 
 
 def test_a_name_is_no_folder_and_is_not_fetched(tmp_path: Path) -> None:
@@ -156,8 +195,40 @@ def test_the_options_reach_the_decoder(engine: CTranslate2Engine, model: FakeWhi
     (heard,) = engine.transcribe([sound(2)], Options(language="en", beam=3, prompt=" Austen "))
     assert (heard.language, heard.fallbacks, [segment.text for segment in heard.segments]) == ("en", 0, ["yes"])
     (asked,) = model.asked
-    assert asked["prompts"] == [[*map(ord, " Austen"), ord("e")]]
+    assert asked["prompts"] == [[900, *map(ord, " Austen"), ord("e")]]
     assert (asked["beam_size"], asked["suppress_tokens"], asked["return_no_speech_prob"]) == (3, (7,), True)
+
+
+@pytest.mark.parametrize(("language", "spoken"), [("en", "en"), (None, "de")])
+def test_a_translation_is_asked_for_in_the_spoken_language(
+    engine: CTranslate2Engine, model: FakeWhisper, language: str | None, spoken: str
+) -> None:
+    (heard,) = engine.transcribe([sound(2)], Options(language, 3, task="translate", words=True))
+    assert heard.language == spoken
+    assert model.asked[0]["prompts"] == [[ord(spoken[0]), ord("=")]]
+    assert model.aligned[0]["start"] == [ord(spoken[0]), ord("=")]
+
+
+@pytest.mark.parametrize(
+    ("prompt", "hotwords", "expected"),
+    [
+        (None, " Hailo, Gumbo ", " Hailo, Gumbo"),
+        ("before", "Hailo", " Hailo before"),
+        ("p" * 300, None, "p" * 223),
+        (None, "h" * 300, " " + "h" * 222),
+        ("p" * 300, "h" * 300, " " + "h" * 110 + "p" * 112),
+        ("p" * 300, "h" * 9, " " + "h" * 9 + "p" * 213),
+        ("  ", "\n", ""),
+    ],
+)
+def test_hotwords_and_prompt_leave_half_of_the_decoder_for_the_answer(
+    engine: CTranslate2Engine, prompt: str | None, hotwords: str | None, expected: str
+) -> None:
+    assert engine._whisper.previous(prompt, hotwords) == [*map(ord, expected)]
+
+
+def test_no_control_token_comes_from_a_prompt(engine: CTranslate2Engine) -> None:
+    assert engine._whisper.previous(f"a{chr(FakeTokenizer.eot)}b{chr(BEGIN)}", None) == [*map(ord, " ab")]
 
 
 def test_a_temperature_samples_and_takes_the_likeliest(engine: CTranslate2Engine, model: FakeWhisper) -> None:
@@ -177,12 +248,10 @@ def test_the_encoder_is_given_the_speech_and_a_margin(
 
 def test_the_margin_is_silence_as_whisper_knows_it(engine: CTranslate2Engine) -> None:
     """Samples of 0 after the speech give the same features; the frames that see the edge are left out."""
-    from hailo_whisper.engines.ctranslate2 import _padded
-
-    padded = _padded(engine._features(sound(2)), 800)
+    filled = padded(engine._whisper.features(sound(2)), 800)
     expected = FeatureExtractor()(np.pad(sound(2), (0, 6 * RATE)))[:, :800]
-    np.testing.assert_allclose(padded[:, :198], expected[:, :198], atol=1e-4)
-    np.testing.assert_allclose(padded[:, 203:], expected[:, 203:], atol=1e-4)
+    np.testing.assert_allclose(filled[:, :198], expected[:, :198], atol=1e-4)
+    np.testing.assert_allclose(filled[:, 203:], expected[:, 203:], atol=1e-4)
 
 
 def test_windows_of_about_one_length_are_decoded_together(engine: CTranslate2Engine, model: FakeWhisper) -> None:
@@ -201,7 +270,8 @@ def test_the_language_is_detected_when_none_is_given(engine: CTranslate2Engine, 
     (heard,) = engine.transcribe([sound(2)], Options(language=None, beam=1))
     assert heard.language == "de"
     assert model.asked[0]["prompts"] == [[ord("d")]]
-    model.is_multilingual = False
+    engine._whisper.multilingual = False
+    engine._whisper.languages = ["en"]
     assert engine.transcribe([sound(2)], Options(language=None, beam=1))[0].language == "en"
 
 
@@ -280,7 +350,7 @@ def test_a_long_prompt_leaves_less_for_the_answer(engine: CTranslate2Engine, mod
 
 
 def test_what_a_cut_off_decoding_left_is_heard_next(engine: CTranslate2Engine, model: FakeWhisper) -> None:
-    cut_off = result("".join(map(chr, range(32, 256))), logprob=-0.1)
+    cut_off = result("".join(chr(33 + n % 90) for n in range(224)), logprob=-0.1)
     cut_off.sequences_ids[0].insert(120, BEGIN + 150)
     # The ladder has seven rungs; what is left of 5.6 s after 3 s comes next.
     answers = iter([cut_off] * 7 + [result("rest")])
@@ -289,6 +359,91 @@ def test_what_a_cut_off_decoding_left_is_heard_next(engine: CTranslate2Engine, m
     assert [(len(segment.text), segment.start) for segment in heard.segments] == [(119, 0.0), (4, 3.0)]
 
 
+def test_nothing_is_encoded_twice_in_one_context(engine: CTranslate2Engine, model: FakeWhisper) -> None:
+    model.answer = lambda *_: result("bad", logprob=-2)
+    engine.transcribe([sound(2), sound(2.2)], Options(None, 1, words=True))
+    assert model.contexts == [800, 800, 3000, 3000], "for the language, the ladder and the words"
+
+
+WORDS = Options(language="en", beam=1, words=True, logprobs=True)
+
+
+def test_words_and_tokens_come_when_they_are_asked_for(engine: CTranslate2Engine, model: FakeWhisper) -> None:
+    model.answer = lambda *_: result(" it is.")
+    (plain,) = engine.transcribe([sound(2)], ENGLISH)
+    assert (plain.segments[0].words, plain.segments[0].logprobs, model.aligned) == (None, None, [])
+    (heard,) = engine.transcribe([sound(2)], WORDS)
+    (segment,) = heard.segments
+    assert [replace(word, start=round(word.start, 2), end=round(word.end, 2)) for word in segment.words or []] == [
+        Word(0.2, 0.6, "it", 0.5),
+        Word(0.8, 1.2, "is.", 0.5),
+    ]
+    assert (round(segment.start, 2), round(segment.end, 2)) == (0.2, 1.2), "the segment is as long as its words"
+    assert segment.logprobs == [Token(letter, math.log(0.5), [ord(letter)]) for letter in " it is."]
+
+
+def test_words_alone_and_tokens_alone(engine: CTranslate2Engine, model: FakeWhisper) -> None:
+    (words,) = engine.transcribe([sound(2)], Options(language="en", beam=1, words=True))
+    (tokens,) = engine.transcribe([sound(2)], Options(language="en", beam=1, logprobs=True))
+    assert words.segments[0].words
+    assert words.segments[0].logprobs is None
+    assert tokens.segments[0].words is None
+    assert tokens.segments[0].logprobs
+    assert tokens.segments[0].end == 2.0, "its times are those of the decoder"
+
+
+def test_words_are_looked_for_in_the_sound_and_not_in_the_margin(engine: CTranslate2Engine, model: FakeWhisper) -> None:
+    engine.transcribe([sound(2), sound(2.5)], WORDS)
+    assert [(asked["shape"], asked["frames"]) for asked in model.aligned] == [((1, 400, 4), 250), ((1, 400, 4), 200)]
+
+
+def test_words_come_from_the_context_that_was_decoded(engine: CTranslate2Engine, model: FakeWhisper) -> None:
+    model.answer = lambda _, asked: result("fine") if asked["shape"][1] == 1500 else result("bad", logprob=-2)
+    engine.transcribe([sound(2)], WORDS)
+    assert model.aligned[0]["shape"] == (1, 1500, 4)
+
+
+def test_the_words_of_a_rest_follow_those_before_it(engine: CTranslate2Engine, model: FakeWhisper) -> None:
+    answers = iter([result("one", until=4.0), result("two")])
+    model.answer = lambda *_: next(answers)
+    (heard,) = engine.transcribe([sound(10)], WORDS)
+    assert [asked["frames"] for asked in model.aligned] == [400, 600], "the first are about the first 4 s"
+    assert [(word.text, round(word.start, 2), round(word.end, 2)) for one in heard.segments for word in one.words or []] == [
+        ("one", 0.0, 0.6),
+        ("two", 4.0, 4.6),
+    ]
+
+
+def test_words_of_several_segments(engine: CTranslate2Engine, model: FakeWhisper) -> None:
+    several = result("one", until=1.0)
+    several.sequences_ids[0] += [BEGIN + 50, *map(ord, "two"), BEGIN + 100, BEGIN + 100, ord(" "), BEGIN + 120]
+    model.answer = lambda *_: several
+    (heard,) = engine.transcribe([sound(2.4)], WORDS)
+    assert [[word.text for word in one.words or []] for one in heard.segments] == [["one"], ["two"]]
+    assert [[token.text for token in one.logprobs or []] for one in heard.segments] == [[*"one"], [*"two"]]
+    assert len(model.aligned) == 1
+
+
+def test_nothing_said_has_no_words(engine: CTranslate2Engine, model: FakeWhisper) -> None:
+    model.answer = lambda *_: result("")
+    (heard,) = engine.transcribe([sound(2)], WORDS)
+    assert (heard.segments, model.aligned) == ([], [])
+
+
+@pytest.mark.parametrize(
+    ("task", "text", "expected"), [("transcribe", "はい。", ["は", "い。"]), ("translate", " he is", ["he", "is"])]
+)
+def test_a_language_without_spaces_has_a_word_for_each_character(
+    engine: CTranslate2Engine, model: FakeWhisper, task: Literal["transcribe", "translate"], text: str, expected: list[str]
+) -> None:
+    tokens = [BEGIN, *text.encode()]
+    model.answer = lambda *_: SimpleNamespace(sequences_ids=[tokens], scores=[-0.1], no_speech_prob=0.0)
+    (heard,) = engine.transcribe([sound(2)], Options(language="ja", beam=1, task=task, words=True))
+    assert [word.text for word in heard.segments[0].words or []] == expected, "the translation is English"
+
+
 def test_close_drops_the_model(engine: CTranslate2Engine) -> None:
     engine.close()
-    assert engine._model is None
+    assert engine._loaded is None
+    with pytest.raises(RuntimeError, match="no model is loaded"):
+        engine.transcribe([sound(2)], ENGLISH)
