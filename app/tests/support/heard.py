@@ -1,0 +1,15 @@
+"""Whether the right words were heard."""
+
+import re
+
+import jiwer
+
+
+def words(text: str) -> str:
+    """The words alone, in lower case."""
+    return " ".join(re.findall(r"[\w']+", text.lower()))
+
+
+def assert_heard(text: str, expected: str) -> None:
+    """At most one word in ten may be wrong."""
+    assert jiwer.wer(words(expected), words(text)) <= 0.1, text
