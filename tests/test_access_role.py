@@ -39,7 +39,14 @@ def role(project: Path, tmp_path: Path, keys: Path) -> Role:
         # A group that is there on every machine.
         chosen = {"hailo_whisper_config": settings, "config_program": str(program), "config_key_group": "adm"} | variables
         (tmp_path / "variables.json").write_text(json.dumps(chosen))
-        command = ["ansible-playbook", "--inventory=this-machine,", "--connection=local", "-vvv", "--diff", str(tmp_path / "play.yml")]
+        command = [
+            "ansible-playbook",
+            "--inventory=this-machine,",
+            "--connection=local",
+            "-vvv",
+            "--diff",
+            str(tmp_path / "play.yml"),
+        ]
         return subprocess.run(
             [*command, "--extra-vars", f"@{tmp_path / 'variables.json'}", *arguments],
             cwd=project,
@@ -144,7 +151,8 @@ def test_given_keys_are_the_only_ones_and_never_shown(role: Role, keys: Path) ->
 
 
 @pytest.mark.parametrize(
-    ("name", "key"), [("two words", KEY), ("kitchen", f"{KEY} "), ("kitchen", "sha256:12"), ("kitchen", 12345678), ("kitchen", "")]
+    ("name", "key"),
+    [("two words", KEY), ("kitchen", f"{KEY} "), ("kitchen", "sha256:12"), ("kitchen", 12345678), ("kitchen", "")],
 )
 def test_a_key_that_cannot_be_used_is_refused_by_its_name(role: Role, keys: Path, name: str, key: object) -> None:
     done = role(hailo_whisper_keys={name: key})

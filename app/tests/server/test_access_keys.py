@@ -162,6 +162,19 @@ def test_a_file_that_cannot_be_used_from_the_start_is_in_the_log_and_keeps_nobod
         until(server.ready)
 
 
+def test_the_status_of_the_unit_says_that_nobody_gets_in(tmp_path: Path, model_folder: Path) -> None:
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
+        manager.bind(str(tmp_path / "notify"))
+        manager.settimeout(LONGEST)
+        access = {"keys": str(tmp_path / "none.keys")}
+        environ = {"NOTIFY_SOCKET": str(tmp_path / "notify")}
+        with server_process(tmp_path, model_folder, environ=environ, more={"access": access}):
+            lines: list[str] = []
+            while "READY=1" not in lines:
+                lines = manager.recv(8192).decode().splitlines()
+    assert lines[1].startswith(f"STATUS=ready: model base; no key is accepted: There is no key file {tmp_path}/none.keys.")
+
+
 def _answers(server: ServerProcess) -> bool:
     try:
         return server.client.get("/health").status_code == 200

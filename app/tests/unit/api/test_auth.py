@@ -125,7 +125,7 @@ async def test_a_wrong_key_is_shown_by_its_ends(application: Application, given:
 
 
 async def test_a_key_of_other_bytes(application: Application) -> None:
-    response = await application.ask(headers={b"authorization": b"Bearer sk-\xfc\xff\x01\x02-abcdefghijkl"})  # type: ignore[dict-item]
+    response = await application.ask(headers={b"authorization": b"Bearer sk-\xfc\xff\x01\x02-abcdefghijkl"})
     refused(response, "Incorrect API key provided: ****.", "invalid_api_key")
 
 

@@ -62,7 +62,8 @@ def application(tmp_path: Path) -> Application:
 
 
 def allowed(response: httpx.Response) -> str | None:
-    return response.headers.get("access-control-allow-origin")
+    value: str | None = response.headers.get("access-control-allow-origin")
+    return value
 
 
 async def test_off_unless_set(application: Application) -> None:
