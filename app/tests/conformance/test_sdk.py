@@ -163,3 +163,16 @@ def test_what_is_null_is_declared(server: ServerProcess) -> None:
     (model,) = server.client.get("/v1/models").json()["data"]
     unavailable = [name for name, value in segment.items() if value is None]
     assert unavailable == model["capabilities"]["unavailable"] == ["no_speech_prob"]
+
+
+@pytest.mark.rule("languages[]", "languages[].several", "language.absent")
+@pytest.mark.parametrize(
+    ("languages", "heard"), [([], "english"), (["ar"], "arabic"), (["ar", "en"], "german")], ids=["none", "one", "several"]
+)
+def test_languages(server: ServerProcess, languages: list[str], heard: str) -> None:
+    # The engine detects German wherever it is not told; the configured language is English.
+    asked = {"languages": languages} if languages else {}
+    found = sdk(server).audio.transcriptions.create(
+        model="whisper-1", file=b"Example data", response_format="verbose_json", extra_body=asked
+    )
+    assert found.language == heard

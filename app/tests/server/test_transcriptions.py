@@ -72,6 +72,7 @@ def test_media_is_known_by_its_content_whatever_its_name(server: ServerProcess, 
     assert body["duration"] == pytest.approx(5.3, abs=0.15)
 
 
+@pytest.mark.rule("file.cut")
 def test_a_truncated_mp3_is_transcribed_as_far_as_it_goes(server: ServerProcess) -> None:
     whole = media.encoded("mp3")
     body = server.transcribe(whole[: len(whole) // 2], "clip.mp3", response_format="verbose_json").json()
