@@ -7,6 +7,8 @@ import media
 import pytest
 from serving import PATH, ServerProcess, fields
 
+from hailo_whisper.engines.warm_up import clip
+
 MIB = 1024 * 1024
 SUPPORTED = "Supported formats: ['flac', 'm4a', 'mp3', 'mp4', 'mpeg', 'mpga', 'oga', 'ogg', 'wav', 'webm']"
 
@@ -99,9 +101,10 @@ def test_far_too_large_is_not_kept_but_answered(server: ServerProcess) -> None:
         ),
         ({"model": ""}, 400, "The field `model` is missing. GET /v1/models lists what it takes.", "model", None),
         (
-            {"language": "English"},
+            {"language": "xx"},
             400,
-            "Invalid language 'English'. Language parameter must be specified in ISO-639-1 format, such as `en`.",
+            "Invalid language 'xx'. Language parameter must be specified in ISO-639-1 format, such as `en`, "
+            "or as an English name, such as `english`.",
             "language",
             "invalid_language_format",
         ),
@@ -116,16 +119,16 @@ def test_far_too_large_is_not_kept_but_answered(server: ServerProcess) -> None:
         ({"temperature": "1.5"}, 400, "temperature must be a number from 0 to 1, and is '1.5'.", "temperature", None),
         ({"temperature": "nan"}, 400, "temperature must be a number from 0 to 1, and is 'nan'.", "temperature", None),
         (
-            {"stream": "true"},
+            {"stream": "true", "response_format": "srt"},
             400,
-            "`stream` = 'true' is not supported by this server. Leave it out.",
+            "srt cannot be streamed. Use the response_format json, or leave stream out.",
             "stream",
             "unsupported_value",
         ),
         (
-            {"timestamp_granularities[]": "word", "response_format": "verbose_json"},
+            {"timestamp_granularities[]": "sentence", "response_format": "verbose_json"},
             400,
-            "`timestamp_granularities[]` = 'word' is not supported by this server. Leave it out.",
+            "timestamp_granularities[] takes `word` and `segment`, each in a field of its own, and is 'sentence'.",
             "timestamp_granularities[]",
             "unsupported_value",
         ),
@@ -137,14 +140,22 @@ def test_far_too_large_is_not_kept_but_answered(server: ServerProcess) -> None:
             None,
         ),
         (
-            {"include[]": "logprobs"},
+            {"include[]": "logprobs", "response_format": "verbose_json"},
             400,
-            "`include[]` = 'logprobs' is not supported by this server. Leave it out.",
+            "include[] needs the response_format json. Use that, or leave include[] out.",
             "include[]",
             "unsupported_value",
         ),
+        (
+            {"prompt": "x" * MIB},
+            400,
+            "prompt has 1048576 characters, and may have 65536. Send what matters most.",
+            "prompt",
+            "string_above_max_length",
+        ),
+        ({"prompt": "x" * (MIB + 1)}, 400, "The field `prompt` is larger than 1 MiB. Shorten it.", "prompt", None),
     ],
-    ids=lambda value: "-".join(value) if isinstance(value, dict) else "",
+    ids=lambda value: "-".join(f"{key}={text[:10]}" for key, text in value.items()) if isinstance(value, dict) else "",
 )
 def test_a_field_with_a_wrong_value(
     server: ServerProcess, more: dict[str, str], status: int, message: str, param: str, code: str | None
@@ -167,50 +178,110 @@ def test_a_body_that_is_not_multipart(server: ServerProcess, content_type: str) 
     assert (found["param"], found["code"]) == (None, None)
 
 
+FORM = "multipart/form-data; boundary=x"
+FILE = b'--x\r\nContent-Disposition: form-data; name="file"; filename="a"\r\n\r\nRIFF'
+MODEL = b'--x\r\nContent-Disposition: form-data; name="model"\r\n\r\nbase\r\n'
+ADVICE = "Have an HTTP library write the form, and send it again."
+UNREADABLE = "The multipart body cannot be read: "
+
+
+def sent(server: ServerProcess, body: bytes, content_type: str = FORM) -> dict[str, Any]:
+    """The error about a body."""
+    return error(server.client.post(PATH, content=body, headers={"content-type": content_type}), 400)
+
+
 @pytest.mark.parametrize(
-    ("content_type", "body"),
+    ("content_type", "body", "message"),
     [
-        ("multipart/form-data", b"--x\r\n"),
-        ("multipart/form-data; boundary=x", b"what is this?"),
-        ("multipart/form-data; boundary=x", b"--x\r\nContent-Disposition: form-data\r\n\r\nnameless\r\n--x--\r\n"),
-        ("multipart/form-data; boundary=x", b"--x\r\n: : :\r\n\r\n\r\n--x--\r\n"),
-        ("multipart/form-data; boundary=x", b""),
-        ("multipart/form-data; boundary=x", b'--x\r\nContent-Disposition: form-data; name="file"; filename="a"\r\n\r\nRIFF'),
+        ("multipart/form-data", b"--x\r\n", f"{UNREADABLE}Missing boundary in multipart. {ADVICE}"),
+        ("multipart/form-data; boundary=", b"--\r\n", "The multipart body "),
+        (FORM, b"what is this?", f"{UNREADABLE}Invalid multipart data. {ADVICE}"),
+        (FORM, b"--x\r\nContent-Disposition: form-data\r\n\r\nnameless\r\n--x--\r\n", UNREADABLE),
+        (FORM, b"--x\r\n: : :\r\n\r\n\r\n--x--\r\n", UNREADABLE),
+        (FORM, b"--x\r\n" + b"A: b\r\n" * 10_000 + b"\r\n\r\n--x--\r\n", UNREADABLE),
+        (FORM, b"--x\r\nA: " + b"b" * 20 * MIB + b"\r\n\r\n\r\n--x--\r\n", UNREADABLE),
+        (FORM, b"--x\r\n" + b"A" * 20 * MIB + b": b\r\n\r\n\r\n--x--\r\n", UNREADABLE),
+        (FORM, b'--x\r\nContent-Disposition: form-data; name="a"\r\n\r\n\r\n' * 300 + b"--x--\r\n", UNREADABLE),
+        (FORM, b"", "The field `file` is missing. Send the recording as a file in it."),
+        (f"{FORM}; charset=idna", MODEL.replace(b'"model"', b'"' + b"\xff" * 70 + b'"') + b"--x--", ""),
     ],
-    ids=["no boundary", "garbage", "nameless", "bad header", "nothing", "cut off"],
+    ids=[
+        "no boundary",
+        "empty boundary",
+        "garbage",
+        "nameless",
+        "bad header",
+        "many headers",
+        "long header",
+        "long header's name",
+        "many fields",
+        "nothing",
+        "charset",
+    ],
 )
-def test_a_broken_multipart_body(server: ServerProcess, content_type: str, body: bytes) -> None:
-    found = error(server.client.post(PATH, content=body, headers={"content-type": content_type}), 400)
-    assert found["message"].startswith(("The multipart body cannot be read: ", "The field `file` is missing."))
+def test_a_broken_multipart_body(server: ServerProcess, content_type: str, body: bytes, message: str) -> None:
+    assert sent(server, body, content_type)["message"].startswith(message)
 
 
-def test_a_field_that_is_no_utf_8(server: ServerProcess) -> None:
-    body = b'--x\r\nContent-Disposition: form-data; name="model"\r\n\r\n\xff\xfe\r\n--x--\r\n'
-    response = server.client.post(PATH, content=body, headers={"content-type": "multipart/form-data; boundary=x"})
-    assert error(response, 400)["param"] == "file"
+@pytest.mark.parametrize("body", [FILE, MODEL + FILE, FILE + b"\r\n" + MODEL, FILE + b"\r\n--x", FILE[:20]])
+def test_a_body_that_is_cut_off(server: ServerProcess, body: bytes) -> None:
+    found = sent(server, body)
+    assert found["message"] == f"The multipart body was cut off before its last boundary. {ADVICE}"
+    assert found["param"] == "file"
 
 
-def test_a_field_that_is_far_too_long(server: ServerProcess) -> None:
-    found = error(server.transcribe(prompt="x" * 2 * MIB), 400)
-    assert found["message"].startswith("The multipart body cannot be read: ")
+def test_a_body_that_ends_without_a_new_line_is_whole(server: ServerProcess) -> None:
+    assert sent(server, MODEL + FILE + b"\r\n--x--")["message"] == f"Invalid file format. {SUPPORTED}"
+
+
+@pytest.mark.parametrize("name", ["model", "prompt", "unheard-of"])
+def test_a_field_that_is_no_utf_8(server: ServerProcess, name: str) -> None:
+    body = MODEL.replace(b'"model"', f'"{name}"'.encode()).replace(b"base", b"\xff\xfe")
+    for content_type in (FORM, f"{FORM}; charset=latin-1"):
+        found = sent(server, body + FILE + b"\r\n--x--\r\n", content_type)
+        assert found["message"] == f"The field `{name}` is not UTF-8. Send its text in that encoding."
+        assert found["param"] == name
+
+
+def test_two_recordings(server: ServerProcess) -> None:
+    files = [("file", ("clip.wav", b"x"))] * 2
+    found = error(server.client.post(PATH, files=files, data=fields()), 400)
+    assert found["message"] == "The field `file` is there twice. Send one recording in each request."
+    assert found["param"] == "file"
 
 
 def test_too_many_files(server: ServerProcess) -> None:
-    files = [("file", ("clip.wav", b"x"))] * 20
+    files = [(f"file{number}", ("clip.wav", b"x")) for number in range(20)]
     found = error(server.client.post(PATH, files=files, data=fields()), 400)
-    assert found["message"].startswith("The multipart body cannot be read: ")
+    assert found["message"] == f"{UNREADABLE}Too many files. Maximum number of files is 8. {ADVICE}"
 
 
-@pytest.mark.rule("errors.address")
+def test_a_field_that_is_there_twice(server: ServerProcess) -> None:
+    response = server.client.post(PATH, files={"file": ("a.wav", clip())}, data={"model": "base", "language": ["en", "de"]})
+    found = error(response, 400)
+    assert found["message"] == "The field `language` is there 2 times. Send it once."
+    assert (found["param"], found["code"]) == ("language", "duplicate_field")
+
+
+@pytest.mark.parametrize(
+    "name", ["../../etc/passwd", "/dev/null", "a\x00b\x1b[2J.wav", "CON", "x" * 1000, "", "ü\u202e\U0001f600", '";name="b']
+)
+def test_the_name_of_a_file_means_nothing(server: ServerProcess, name: str, clip_words: str) -> None:
+    head = f'--x\r\nContent-Disposition: form-data; name="file"; filename="{name.replace(chr(34), "%22")}"\r\n\r\n'.encode()
+    body = MODEL + head + clip() + b"\r\n--x--\r\n"
+    response = server.client.post(PATH, content=body, headers={"content-type": FORM})
+    assert (response.status_code, response.json().get("text")) == (200, clip_words)
+
+
 def test_an_unknown_address(server: ServerProcess) -> None:
-    found = error(server.client.post("/v1/audio/translations"), 404)
+    found = error(server.client.post("/v1/audio/transcribe"), 404)
     assert found["message"] == "Unknown address. See /openapi.json for those that there are."
     assert found["code"] == "unknown_url"
 
 
 def test_a_method_that_an_address_does_not_take(server: ServerProcess) -> None:
     response = server.client.get(PATH)
-    assert error(response, 405)["message"] == "This address does not take that method."
+    assert error(response, 405)["message"] == "This address does not take that method. Use POST."
     assert response.headers["allow"] == "POST"
 
 

@@ -84,7 +84,7 @@ class ScriptedEngine:
             return [_result(samples, "something else entirely", options) for samples in batch]
         if word == "nonsense":
             return _nonsense(argument, [_result(samples, "rubbish", options) for samples in batch])
-        if word in ("each", "crash-over", "raise-over", "hang-over"):
+        if word in ("each", "crash-over", "raise-over", "hang-over", "wait-over"):
             return [_result(samples, f"{len(samples) / RATE:.2f}", options) for samples in batch]
         return [_result(samples, clip_text(), options) for samples in batch]
 
@@ -97,6 +97,9 @@ class ScriptedEngine:
                 raise RuntimeError("too long for me")
             case "hang-over" if longest > float(argument):
                 time.sleep(FOREVER)
+            case "wait-over" if longest > float(argument):
+                (self._folder / "waiting").touch()
+                _await(self._folder / "go")
             case "leak":
                 self._leaked.append(bytearray(int(argument) * 1024 * 1024))
             case "hang":

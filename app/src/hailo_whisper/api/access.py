@@ -19,6 +19,11 @@ CLIENT_ID = re.compile(rb"[A-Za-z0-9._:/+=-]{1,128}")
 LONGEST_PATH = 200
 
 
+def request_id() -> str:
+    """An id that no request had before."""
+    return f"req_{uuid.uuid4().hex}"
+
+
 class Access:
     """ASGI middleware: gives a request its id, counts it and logs it when it is over.
 
@@ -35,7 +40,7 @@ class Access:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        identity = f"req_{uuid.uuid4().hex}"
+        identity = request_id()
         began = time.monotonic()
         status = 0
 

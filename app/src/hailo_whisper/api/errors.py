@@ -76,7 +76,8 @@ def translate(error: Exception) -> ApiError:
         case HTTPException(status_code=404):
             return ApiError(404, "Unknown address. See /openapi.json for those that there are.", code="unknown_url")
         case HTTPException(status_code=405):
-            return ApiError(405, "This address does not take that method.", headers=error.headers)
+            allowed = (error.headers or {}).get("Allow", "another")
+            return ApiError(405, f"This address does not take that method. Use {allowed}.", headers=error.headers)
         case HTTPException():
             return ApiError(error.status_code, str(error.detail), headers=error.headers)
     log.error("unexpected error", exc_info=error)

@@ -5,17 +5,18 @@ from fastapi.responses import JSONResponse
 
 from .. import __version__
 from ..engines.supervisor import State
+from . import schema
 
 router = APIRouter(tags=["health"])
 
 
-@router.get("/health")
-async def health() -> dict[str, str]:
+@router.get("/health", responses=schema.replies("Health"))
+async def health() -> JSONResponse:
     """Answer at once, whatever the engine is doing."""
-    return {"status": "ok", "version": __version__}
+    return JSONResponse({"status": "ok", "version": __version__})
 
 
-@router.get("/health/ready")
+@router.get("/health/ready", responses=schema.readiness())
 async def ready(request: Request) -> JSONResponse:
     """200 when requests are served (an unloaded model counts: it worked, and is loaded again on request), else 503."""
     supervisor = request.app.state.supervisor

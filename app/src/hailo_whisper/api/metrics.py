@@ -3,11 +3,12 @@
 from fastapi import APIRouter, Request, Response
 
 from ..service.metrics import Metrics
+from . import schema
 
 router = APIRouter(tags=["metrics"])
 
 
-@router.get("/metrics", response_class=Response)
+@router.get("/metrics", response_class=Response, responses=schema.metrics())
 async def metrics(request: Request) -> Response:
     """Everything that was counted, as text of Prometheus, or of OpenMetrics for whoever accepts that."""
     known: Metrics = request.app.state.metrics

@@ -214,6 +214,18 @@ _EVENT = {
 }
 
 
+def readiness() -> dict[int | str, dict[str, Any]]:
+    """The replies of an address that says the same of a server that is ready and of one that is not."""
+    content = {JSON: {"schema": ref("Readiness")}}
+    return {status: {"description": about, "content": content} for status, about in ((200, "Ready."), (503, "Not ready."))}
+
+
+def metrics() -> dict[int | str, dict[str, Any]]:
+    """The replies of an address for Prometheus."""
+    content = {kind: {"schema": {"type": "string"}} for kind in ("text/plain", "application/openmetrics-text")}
+    return {200: {"description": "What was counted.", "content": content}} | errors(401, 429, 503)
+
+
 def transcript(*, stream: bool) -> dict[int | str, dict[str, Any]]:
     """The replies of an address that is sent a recording."""
     content: dict[str, Any] = {
