@@ -11,6 +11,7 @@ import sys
 import urllib.error
 import urllib.request
 from importlib import resources
+from pathlib import Path
 
 BOUNDARY = "hailo-whisper-clip"
 
@@ -44,9 +45,10 @@ def main():
 def authorization(path):
     """The header with a key: that of the environment, or the first in the file that is there as it is and not as its sum."""
     key = os.environ.get("OPENAI_API_KEY")
-    if not key and os.path.exists(path):
-        with open(path, encoding="utf-8") as file:
-            lines = [line.strip().partition(":")[2].strip() for line in file if not line.startswith("#")]
+    file = Path(path)
+    if not key and file.exists():
+        written = file.read_text(encoding="utf-8").splitlines()
+        lines = [line.strip().partition(":")[2].strip() for line in written if not line.startswith("#")]
         keys = [line for line in lines if line and not line.startswith("sha256:")]
         if not keys:
             sys.exit(f"{path} has only the sums of its keys: give one of them as hailo_whisper_api_key, from a vault.")
