@@ -11,7 +11,7 @@ from statistics import fmean, median
 import numpy as np
 from numpy.typing import NDArray
 
-from ..speech.transcript import Token, Word
+from ..speech.transcript import Token, Word, ended
 from . import spelling
 
 LONGEST_MEDIAN = 0.7
@@ -64,16 +64,19 @@ def times(path: Sequence[tuple[int, int]], count: int, tick: float, duration: fl
 
 
 def logprobs(tokens: Sequence[Heard]) -> list[Token]:
-    """Tokens as the transcript has them, those without any text left out."""
-    return [
+    """The tokens of a segment as its text has them: those without any text are left out, and the white space after the last."""
+    found = [
         Token(token.data.decode(errors="replace"), min(math.log(max(token.probability, TINY)), 0.0), list(token.data))
         for token in tokens
         if token.data
     ]
+    return ended(found)
 
 
 def onset(features: NDArray[np.float32], rate: float) -> float:
-    """When it first grows loud in features of shape (bands, frames), `rate` frames a second; 0 where it always is."""
+    """When it first grows loud in features of shape (bands, frames), `rate` frames a second; 0 where it always is or has no frame."""
+    if not features.shape[1]:
+        return 0.0
     levels = features.mean(axis=0)
     low, high = np.percentile(levels, (5, 95))
     return float(np.argmax(levels >= low + LOUD * (high - low))) / rate

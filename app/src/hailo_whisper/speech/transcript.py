@@ -36,7 +36,7 @@ class Segment:
     start: float
     end: float
     text: str
-    """With the leading space that Whisper's tokens have."""
+    """With the leading space that Whisper's tokens have, and none at the end."""
     tokens: list[int]
     temperature: float
     avg_logprob: float | None
@@ -49,7 +49,7 @@ class Segment:
     words: list[Word] | None = None
     """In order; None when nobody asked for them."""
     logprobs: list[Token] | None = None
-    """The tokens of the text; None when nobody asked for them."""
+    """The tokens of the text, whose bytes are its own; None when nobody asked for them."""
 
 
 @dataclass(frozen=True)
@@ -86,7 +86,7 @@ class Transcript:
     def logprobs(self) -> list[Token]:
         """The tokens of all segments that have them, without the spaces around the text: their bytes are those of `text`."""
         tokens = [token for segment in self.segments for token in segment.logprobs or []]
-        return _stripped(tokens)
+        return ended(_begun(tokens))
 
 
 def join(windows: Sequence[Window], results: Sequence[WindowResult], duration: float, language: str | None) -> Transcript:
@@ -117,18 +117,20 @@ def _shifted(words: list[Word] | None, offset: float, duration: float) -> list[W
     return [replace(word, start=min(word.start + offset, duration), end=min(word.end + offset, duration)) for word in words]
 
 
-def _stripped(tokens: list[Token]) -> list[Token]:
-    """Tokens without the white space before the first letter and after the last; those of nothing else are left out."""
-    first, last = 0, len(tokens)
-    while first < last and not tokens[first].text.strip():
-        first += 1
-    while first < last and not tokens[last - 1].text.strip():
+def ended(tokens: list[Token]) -> list[Token]:
+    """Tokens without the white space after the last letter; those of nothing else are left out."""
+    last = len(tokens)
+    while last and not tokens[last - 1].text.strip():
         last -= 1
-    kept = tokens[first:last]
-    if kept:
-        kept[0] = _cut(kept[0], kept[0].text.lstrip())
-        kept[-1] = _cut(kept[-1], kept[-1].text.rstrip())
-    return kept
+    return [*tokens[: last - 1], _cut(tokens[last - 1], tokens[last - 1].text.rstrip())] if last else []
+
+
+def _begun(tokens: list[Token]) -> list[Token]:
+    """Tokens without the white space before the first letter; those of nothing else are left out."""
+    first = 0
+    while first < len(tokens) and not tokens[first].text.strip():
+        first += 1
+    return [_cut(tokens[first], tokens[first].text.lstrip()), *tokens[first + 1 :]] if first < len(tokens) else []
 
 
 def _cut(token: Token, text: str) -> Token:

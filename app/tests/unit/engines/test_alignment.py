@@ -47,6 +47,10 @@ class TestLogprobs:
     def test_what_spells_nothing_is_left_out(self) -> None:
         assert logprobs([Heard(b"", 0, 1, 0.5)]) == []
 
+    def test_white_space_at_the_end_is_left_out_as_it_is_of_the_text(self) -> None:
+        found = logprobs([Heard(b" one", 0, 1, 1.0), Heard(b". ", 1, 2, 1.0), Heard(b" ", 2, 3, 1.0)])
+        assert b"".join(bytes(token.bytes) for token in found) == b" one."
+
 
 class TestOnset:
     def test_it_is_where_the_silence_ends(self) -> None:
@@ -56,6 +60,9 @@ class TestOnset:
 
     def test_sound_that_is_alike_all_along_begins_at_once(self) -> None:
         assert onset(np.zeros((80, 50), np.float32), 100) == 0.0
+
+    def test_what_is_shorter_than_a_frame_begins_at_once(self) -> None:
+        assert onset(np.zeros((80, 0), np.float32), 100) == 0.0
 
 
 class TestWords:
