@@ -138,7 +138,8 @@ def test_every_other_field(client: openai.OpenAI, clip: bytes, clip_text: str) -
         prompt="A sentence.",
         temperature=0.2,
     )
-    assert_heard(found.text, clip_text)
+    # Above 0 the decoder draws lots, and now and then another word.
+    assert_heard(found.text, clip_text, wrong=0.3)
     named = client.audio.transcriptions.create(model="whisper-1", file=clip, language="English", response_format="verbose_json")
     assert named.language == "english"
     with pytest.raises(openai.BadRequestError) as caught:

@@ -10,6 +10,6 @@ def words(text: str) -> str:
     return " ".join(re.findall(r"[\w']+", text.lower()))
 
 
-def assert_heard(text: str, expected: str) -> None:
-    """At most one word in ten may be wrong."""
-    assert jiwer.wer(words(expected), words(text)) <= 0.1, text
+def assert_heard(text: str, expected: str, wrong: float = 0.1) -> None:
+    """At most this share of the words may be wrong."""
+    assert jiwer.wer(words(expected), words(text)) <= wrong, text
