@@ -15,7 +15,7 @@ from ..speech.transcript import Segment, WindowResult, Word
 from ..speech.waveform import RATE, Samples
 from . import alignment
 from .alignment import Heard, Stretch
-from .decoding import TICK, Decoded, Part, best, parts
+from .decoding import TICK, Decoded, Part, chosen, parts
 from .engine import Capabilities, ModelConfig, Options
 from .spelling import UNSPACED
 from .whisper import FRAMES, FULL, Asked, Encoded, Features, Whisper, ticks
@@ -105,10 +105,11 @@ class CTranslate2Engine:
             left: list[_Piece] = []
             for language, group in self._groups(pieces, languages):
                 wanted = _Wanted(language, options, previous)
-                for piece, (decoded, again) in zip(group, self._decode(group, wanted), strict=True):
-                    fallbacks[piece.window] += again
+                for piece, tries in zip(group, self._decode(group, wanted), strict=True):
+                    fallbacks[piece.window] += len(tries) - 1
+                    decoded = chosen(tries)
                     # A rest in which there is nothing to be understood is breath or noise, and what is said of it invented.
-                    if decoded.silent or (piece.offset and decoded.doubtful):
+                    if decoded is None or (piece.offset and decoded.doubtful):
                         continue
                     found, heard = parts(decoded.tokens, self._whisper.timestamp_begin, piece.seconds, decoded.finished)
                     rest = round(heard * RATE)
@@ -168,8 +169,8 @@ class CTranslate2Engine:
         whisper = self._whisper
         return whisper.detect(self._encoded(piece, self._context(piece))) if whisper.multilingual else whisper.languages[0]
 
-    def _decode(self, group: Sequence[_Piece], wanted: _Wanted) -> list[tuple[Decoded, int]]:
-        """Decode pieces, those that look wrong again and again; with each, how often it was decoded again."""
+    def _decode(self, group: Sequence[_Piece], wanted: _Wanted) -> list[list[Decoded]]:
+        """Decode pieces, those that look wrong again and again: all the tries of each."""
         options = wanted.options
         temperatures = LADDER if options.temperature == 0 else (options.temperature,)
         cut = max(self._context(piece) for piece in group)
@@ -189,7 +190,7 @@ class CTranslate2Engine:
                 encoded = [self._encoded(group[i], context) for i in some]
                 for i, decoded in zip(some, self._whisper.generate(encoded, asked), strict=True):
                     tries[i].append(decoded)
-        return [(_chosen(tried), len(tried) - 1) for tried in tries]
+        return tries
 
     def _segments(self, piece: _Piece, found: Sequence[Part], decoded: Decoded) -> list[Segment]:
         """The segments of a piece, from whose beginning their times count."""
@@ -206,7 +207,7 @@ class CTranslate2Engine:
                 seek=round(piece.offset / RATE * FRAMES),
             )
             for part in found
-            if (text := self._whisper.text(part.tokens)).strip()
+            if (text := self._whisper.text(part.tokens).rstrip())
         ]
 
     def _aligned(self, piece: _Piece, segments: list[Segment], decoded: Decoded, until: float, wanted: _Wanted) -> list[Segment]:
@@ -245,12 +246,7 @@ def lanes(threads: int) -> int:
 
 def _again(decoded: Decoded, context: float) -> bool:
     """Whether to take the next rung. Silence is believed when it was heard in the context that Whisper was trained with."""
-    return decoded.doubtful and not (decoded.silent and context == FULL)
-
-
-def _chosen(tries: Sequence[Decoded]) -> Decoded:
-    """The last try when it is good, or heard silence in full context; else the best of them all."""
-    return best(tries) if tries[-1].doubtful and not tries[-1].silent else tries[-1]
+    return (decoded.doubtful or decoded.silent) and not (decoded.silent and context == FULL)
 
 
 def _with_words(segment: Segment, words: list[Word]) -> Segment:

@@ -308,6 +308,12 @@ def test_silence_is_believed_in_full_context_only(engine: CTranslate2Engine, mod
     assert [asked["shape"][1] for asked in model.asked] == [400, 1500]
 
 
+def test_noise_of_which_no_try_makes_sense_has_no_words(engine: CTranslate2Engine, model: FakeWhisper) -> None:
+    model.answer = lambda *_: result("How to Install the", logprob=-2.4, no_speech=0.38)
+    (heard,) = engine.transcribe([sound(2)], ENGLISH)
+    assert (heard.segments, heard.fallbacks) == ([], 6)
+
+
 def test_a_loop_is_cut_off_and_tried_again(engine: CTranslate2Engine, model: FakeWhisper) -> None:
     model.answer = lambda _, asked: result("abcdefg" * 12) if asked["shape"][1] == 400 else result("fine")
     (heard,) = engine.transcribe([sound(1)], ENGLISH)

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hailo_whisper.engines.decoding import Decoded, Part, best, compression_ratio, parts
+from hailo_whisper.engines.decoding import Decoded, Part, best, chosen, compression_ratio, parts
 
 BEGIN = 1000
 GOOD = Decoded(tokens=[1], text="Yes.", temperature=0.0, avg_logprob=-0.3, no_speech_prob=0.01, finished=True)
@@ -28,9 +28,26 @@ def test_what_looks_wrong_is_doubtful(wrong: dict[str, object]) -> None:
 
 
 def test_silence_needs_both_signs() -> None:
-    assert replace(GOOD, avg_logprob=-1.1, no_speech_prob=0.7).silent
+    assert replace(GOOD, avg_logprob=-0.9, no_speech_prob=0.7).silent
     assert not replace(GOOD, no_speech_prob=0.7).silent
     assert not replace(GOOD, avg_logprob=-1.1).silent
+    assert not replace(GOOD, avg_logprob=-0.7, no_speech_prob=0.7).silent
+    assert replace(GOOD, avg_logprob=-0.7, no_speech_prob=0.9).silent
+    assert not replace(GOOD, avg_logprob=-0.4, no_speech_prob=0.9).silent
+
+
+def test_the_last_try_counts_when_it_is_good() -> None:
+    guess = replace(GOOD, avg_logprob=-1.5)
+    assert chosen([guess, GOOD]) == GOOD
+    assert chosen([replace(GOOD, no_speech_prob=0.5)]) == replace(GOOD, no_speech_prob=0.5)
+
+
+def test_what_no_try_makes_sense_of_is_the_best_of_them_or_no_speech() -> None:
+    guess, better = replace(GOOD, avg_logprob=-1.5), replace(GOOD, avg_logprob=-1.2)
+    assert chosen([better, guess]) == better
+    noise = [replace(one, no_speech_prob=0.4) for one in (better, guess)]
+    assert chosen(noise) is None
+    assert chosen([GOOD, replace(GOOD, avg_logprob=-0.9, no_speech_prob=0.7)]) is None, "it is believed that there is silence"
 
 
 def test_the_compression_ratio_is_that_of_zlib() -> None:
