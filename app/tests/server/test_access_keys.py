@@ -61,6 +61,10 @@ def test_the_sdk_with_a_key_and_with_a_wrong_one(server: ServerProcess, clip_wor
 def test_who_watches_needs_none(server: ServerProcess) -> None:
     for path in ("/health", "/health/ready", "/metrics", "/openapi.json"):
         assert ask(server, None, path).status_code == 200
+    # Load balancers and tools such as `wget --spider` ask without wanting to read.
+    for path in ("/health", "/health/ready"):
+        head = server.client.head(path)
+        assert (head.status_code, head.content) == (200, b"")
     assert ask(server, None).status_code == 401
 
 

@@ -10,12 +10,14 @@ from . import schema
 router = APIRouter(tags=["health"])
 
 
+@router.head("/health", include_in_schema=False)
 @router.get("/health", responses=schema.replies("Health"))
 async def health() -> JSONResponse:
     """Answer at once, whatever the engine is doing."""
     return JSONResponse({"status": "ok", "version": __version__})
 
 
+@router.head("/health/ready", include_in_schema=False)
 @router.get("/health/ready", responses=schema.readiness())
 async def ready(request: Request) -> JSONResponse:
     """200 when requests are served (an unloaded model counts: it worked, and is loaded again on request), else 503."""
