@@ -154,6 +154,13 @@ def test_far_too_large_is_not_kept_but_answered(server: ServerProcess) -> None:
             "string_above_max_length",
         ),
         ({"prompt": "x" * (MIB + 1)}, 400, "The field `prompt` is larger than 1 MiB. Shorten it.", "prompt", None),
+        (
+            {"one": "x" * (MIB - 100), "two": "x" * (MIB - 100), "prompt": "x" * 200},
+            400,
+            "The fields beside `file` are larger than 2 MiB together. Shorten them.",
+            "prompt",
+            None,
+        ),
     ],
     ids=lambda value: "-".join(f"{key}={text[:10]}" for key, text in value.items()) if isinstance(value, dict) else "",
 )

@@ -9,12 +9,13 @@ from typing import Any
 from fastapi import Request
 
 from ..keys.allowance import Allowance, Standing
+from ..keys.file import LONGEST
 from ..keys.keyring import Keyring
 from ..service import log
 from ..service.metrics import Metrics
 from ..settings import Access
 from . import errors
-from .client import drain
+from .client import awaits_consent, drain
 from .errors import ApiError
 
 # Who watches the server or wants to know what it can needs no key.
@@ -24,8 +25,6 @@ LIMIT, REMAINING, RESET = "x-ratelimit-limit-requests", "x-ratelimit-remaining-r
 CHALLENGE = {"WWW-Authenticate": "Bearer"}
 # Of whom the requests are counted together where no key is asked for. No key has this name.
 EVERYBODY = ""
-# Longer is none of ours, and need not be looked at.
-LONGEST_KEY = 1024
 # So much of a wrong key is told, so that its owner can see which one was sent.
 SHOWN = 4
 
@@ -71,7 +70,7 @@ class Auth:
         if keyring.trouble:
             raise ApiError(503, keyring.trouble, code="keys_unavailable", headers={"Retry-After": "5"})
         key = _bearer([value for name, value in scope["headers"] if name == b"authorization"])
-        owner = keyring.owner(key) if len(key) <= LONGEST_KEY else None
+        owner = keyring.owner(key) if len(key) <= LONGEST else None
         if owner is None:
             raise ApiError(401, f"Incorrect API key provided: {_masked(key)}.", code="invalid_api_key", headers=CHALLENGE)
         log.note(key=owner)
@@ -136,5 +135,10 @@ async def _refuse(error: ApiError, scope: Any, receive: Any, send: Any) -> None:
         # Before it was accepted, this is a 403 of the server's.
         await send({"type": "websocket.close", "code": 1008, "reason": error.message})
         return
-    await drain(Request(scope, receive))
-    await errors.response(error)(scope, receive, send)
+    request = Request(scope, receive)
+    await drain(request)
+    reply = errors.response(error)
+    if awaits_consent(request):
+        # Who was not asked for the body may send it or another request: nobody could tell which of the two it is.
+        reply.headers["Connection"] = "close"
+    await reply(scope, receive, send)

@@ -35,10 +35,14 @@ async def _gone(request: Request) -> None:
         pass
 
 
+def awaits_consent(request: Request) -> bool:
+    """Whether the client waits to be asked for the body, and need not send it at all."""
+    return request.headers.get("expect", "").lower() == "100-continue"
+
+
 async def drain(request: Request) -> None:
     """Read a little of a body that nobody wants, because a client that is still sending may not see an answer."""
-    # That client waits to be asked for the body, and need not send it at all.
-    if request.headers.get("expect", "").lower() == "100-continue":
+    if awaits_consent(request):
         return
     size = 0
     try:

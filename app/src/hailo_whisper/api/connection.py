@@ -16,21 +16,27 @@ from uvicorn.protocols.http.h11_impl import STATUS_PHRASES, H11Protocol
 from . import errors
 from .access import request_id
 from .errors import ApiError
+from .upload import GRACE
 
 LINGER_SECONDS = 2.0
 """For what is still being sent by a client that was refused: a connection that is closed on it may take the answer along."""
 
 
 class PatientProtocol(H11Protocol):
-    """Closes a connection whose request line and headers are not there within `seconds`, or whose reply stands still for so long."""
+    """Closes a connection that is late: with a head, with taking its reply, or with the rest of a request that has its reply."""
 
     seconds = 20.0
+    """For each of the three."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._closing: asyncio.TimerHandle | None = None
         self._stalling: asyncio.TimerHandle | None = None
         self._refused = False
+        self._leftover = False
+        """Whether a reply was given before all of its request had come."""
+        self._unread = 0
+        """Bytes of that request that came since."""
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Wait for the first request."""
@@ -41,13 +47,18 @@ class PatientProtocol(H11Protocol):
         """Wait for the rest of a head that has begun."""
         if self._refused:
             return
+        if self._leftover:
+            self._unread += len(data)
+            if self._unread > GRACE:
+                self.transport.close()
+                return
         super().data_received(data)
         self._watch()
 
     def on_response_complete(self) -> None:
-        """Wait for nothing but the rest of a next request that is there in part: uvicorn's keep-alive does all else."""
+        """Wait for the rest of this request, or of a next one that is there in part: uvicorn's keep-alive does all else."""
         super().on_response_complete()
-        if self.conn.trailing_data[0]:
+        if self.conn.trailing_data[0] or self.conn.their_state is h11.SEND_BODY:
             self._watch()
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -84,6 +95,9 @@ class PatientProtocol(H11Protocol):
             refusal = ApiError(status, f"This is no HTTP that the server understands: {why}. Send HTTP/1.1.", code="invalid_http")
         self._refuse(refusal)
 
+    def _unsupported_upgrade_warning(self) -> None:
+        """Say nothing: clients offer HTTP/2 as a matter of course, and are answered in HTTP/1.1."""
+
     def _refuse(self, refusal: ApiError) -> None:
         body = json.dumps(errors.body(refusal)).encode()
         headers = {
@@ -109,8 +123,12 @@ class PatientProtocol(H11Protocol):
     def _watch(self) -> None:
         if self._refused:
             return
-        # The time counts from the first byte of a head, or a byte now and then would buy more of it.
-        if self.conn.their_state is not h11.IDLE:
+        leftover = self.conn.our_state is h11.DONE and self.conn.their_state is h11.SEND_BODY
+        if leftover != self._leftover:
+            self._leftover, self._unread = leftover, 0
+            self._stop()
+        # The time counts from the first byte of a head, or from a reply that came early: a byte now and then buys no more of it.
+        if self.conn.their_state is not h11.IDLE and not leftover:
             self._stop()
         elif self._closing is None:
             self._closing = self.loop.call_later(self.seconds, self.transport.close)

@@ -15,11 +15,13 @@ from .errors import ApiError
 MIB = 1024 * 1024
 # For the other fields and the multipart framing.
 OVERHEAD = MIB
+# All of the other fields, which this process holds until the reply.
+BESIDE = 2 * MIB
 # A body over the limit is read on a little, because a client that is still sending does not see an answer.
 GRACE = 64 * MIB
 ADVICE = "Have an HTTP library write the form, and send it again."
 # Bytes that show that an upload goes on: a byte now and then would hold a place for ever.
-PROGRESS = 4096
+PROGRESS = 32 * 1024
 
 
 class Upload:
@@ -61,6 +63,8 @@ class _Parser(MultiPartParser):
         """Whether the end of the body has."""
         self._limit = limit
         self._taking = False
+        self._beside = 0
+        """Bytes of the other fields, which are held in this process."""
 
     def on_part_begin(self) -> None:
         """Begin the headers of a part."""
@@ -81,9 +85,12 @@ class _Parser(MultiPartParser):
         """Take some of a part."""
         part = self._current_part
         if part.file is None:
+            name = part.field_name[:100]
             if len(part.data) + end - start > self.max_part_size:
-                name = part.field_name[:100]
                 raise ApiError(400, f"The field `{name}` is larger than 1 MiB. Shorten it.", param=name)
+            self._beside += end - start
+            if self._beside > BESIDE:
+                raise ApiError(400, "The fields beside `file` are larger than 2 MiB together. Shorten them.", param=name)
             part.data += data[start:end]
         elif self._taking:
             room = max(self._limit - self.size, 0)
@@ -125,7 +132,8 @@ async def receive(request: Request, limit: int, stall: float) -> Upload:
     except TimeoutError:
         raise ApiError(
             408,
-            f"The upload stood still for {stall:g} seconds and was given up. Check the network, and send it again.",
+            f"Less than {PROGRESS // 1024} KiB of the upload came in {stall:g} seconds, and it was given up. "
+            "Check the network, and send it again.",
             param="file",
             code="upload_stalled",
             # What of the body may still come belongs to no request.

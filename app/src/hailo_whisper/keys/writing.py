@@ -8,6 +8,7 @@ import re
 import secrets
 import stat
 import tempfile
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -17,6 +18,8 @@ from .file import HASHED, NAME, Key, KeysMissing, KeysUnusable
 
 GROUP = "hailo-whisper"
 FIRST = "default"
+PATIENCE = 10.0
+"""Seconds to wait for another who writes keys."""
 HEADER = """\
 # The API keys of hailo-whisper, one a line: name:key, or name:sha256: and the key's sum. `hailo-whisper keys` adds, lists and removes
 # them. A change holds at once.
@@ -91,13 +94,29 @@ def _locked(path: Path) -> Iterator[Path]:
         folder = os.open(place.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         try:
             # Of the folder, because the file itself is replaced.
-            fcntl.flock(folder, fcntl.LOCK_EX)
+            _lock(folder, place)
             yield place
             os.fsync(folder)
         finally:
             os.close(folder)
     except OSError as error:
         raise KeyRefused(f"{place} cannot be written: {error.strerror}. Run this as root, with room on the disk.") from None
+
+
+def _lock(folder: int, place: Path) -> None:
+    """Wait a while, and not for ever: whoever may look into the folder may hold its lock."""
+    end = time.monotonic() + PATIENCE
+    while True:
+        try:
+            fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return
+        except BlockingIOError:
+            if time.monotonic() > end:
+                raise KeyRefused(
+                    f"Another process has held {place.parent} for {PATIENCE:g} s. `fuser {place.parent}` tells which: let it end, "
+                    "and run this again."
+                ) from None
+        time.sleep(0.1)
 
 
 def _write(path: Path, text: bytes) -> None:

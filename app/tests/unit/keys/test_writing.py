@@ -1,5 +1,6 @@
 """Keys that come and go while everything else in the file stays as it was."""
 
+import fcntl
 import multiprocessing
 import os
 import stat
@@ -82,6 +83,19 @@ def test_a_name_that_there_is_not(path: Path) -> None:
     writing.add(path, "kitchen")
     with pytest.raises(KeyRefused, match=f"{path} has no key cellar. It has: kitchen."):
         writing.remove(path, "cellar")
+
+
+def test_who_holds_the_folder_is_not_waited_for_for_ever(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path.parent.mkdir(exist_ok=True)
+    monkeypatch.setattr(writing, "PATIENCE", 0.2)
+    folder = os.open(path.parent, os.O_RDONLY)
+    try:
+        fcntl.flock(folder, fcntl.LOCK_SH)
+        with pytest.raises(KeyRefused, match=f"Another process has held {path.parent} for 0.2 s. `fuser "):
+            writing.add(path, "kitchen")
+    finally:
+        os.close(folder)
+    writing.add(path, "kitchen")
 
 
 def test_a_file_that_is_broken_is_not_made_worse(path: Path) -> None:
