@@ -152,11 +152,26 @@ def test_given_keys_are_the_only_ones_and_never_shown(role: Role, keys: Path) ->
 
 @pytest.mark.parametrize(
     ("name", "key"),
-    [("two words", KEY), ("kitchen", f"{KEY} "), ("kitchen", "sha256:12"), ("kitchen", 12345678), ("kitchen", "")],
+    [
+        ("two words", KEY),
+        ("kitchen", f"{KEY} "),
+        ("kitchen", "sha256:12"),
+        ("kitchen", "SHA256:12"),
+        ("kitchen", 12345678),
+        ("kitchen", ""),
+    ],
 )
 def test_a_key_that_cannot_be_used_is_refused_by_its_name(role: Role, keys: Path, name: str, key: object) -> None:
     done = role(hailo_whisper_keys={name: key})
     assert done.returncode != 0
     assert f"The key {name} of hailo_whisper_keys cannot be used." in done.stdout
+    assert KEY not in done.stdout + done.stderr
+    assert not keys.exists()
+
+
+def test_one_key_under_two_names_is_refused(role: Role, keys: Path) -> None:
+    done = role(hailo_whisper_keys={"kitchen": KEY, "office": KEY})
+    assert done.returncode != 0
+    assert "Two names in hailo_whisper_keys have the same key" in done.stdout
     assert KEY not in done.stdout + done.stderr
     assert not keys.exists()

@@ -17,6 +17,8 @@ DEFAULT = Path("/etc/hailo/hailo-whisper.keys")
 LARGEST = 256 * 1024
 NAME = r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}"
 HASHED = "sha256:"
+LONGEST = 1024
+"""Characters of a key."""
 FORM = "a line is `name:key` or `name:sha256:` and 64 hexadecimal digits"
 
 
@@ -141,8 +143,12 @@ def _key(line: bytes, place: str) -> Key | None:
         raise KeysUnusable(f"{place} has no name that can be used: letters, digits, `.`, `_` and `-`, at most 64 of them.")
     if " " in key:
         raise KeysUnusable(f"{place} has a space in its key. Comments have lines of their own, which begin with #.")
-    if not key.startswith(HASHED):
+    # In any case of letters: were it taken for a key, the sum itself would open the door.
+    kind, digits = key[: len(HASHED)].lower(), key[len(HASHED) :]
+    if kind != HASHED and len(key) > LONGEST:
+        raise KeysUnusable(f"{place} has a key of more than {LONGEST} characters. Take a shorter one.")
+    if kind != HASHED:
         return Key(name, digest(key), hashed=False)
-    if not re.fullmatch(r"[0-9A-Fa-f]{64}", key.removeprefix(HASHED)):
+    if not re.fullmatch(r"[0-9A-Fa-f]{64}", digits):
         raise KeysUnusable(f"{place} has a sum that is none: {FORM}.")
-    return Key(name, bytes.fromhex(key.removeprefix(HASHED)))
+    return Key(name, bytes.fromhex(digits))

@@ -55,6 +55,10 @@ def test_what_editors_do_is_understood(path: Path, data: bytes) -> None:
     assert names(path, data)["a"] == bytes.fromhex(SUM)
 
 
+def test_a_sum_is_one_in_any_case_of_letters(path: Path) -> None:
+    assert names(path, f"a:SHA256:{SUM.upper()}".encode()) == {"a": bytes.fromhex(SUM)}
+
+
 def test_a_key_may_have_a_colon(path: Path) -> None:
     assert names(path, b"a:b:c") == {"a": hashlib.sha256(b"b:c").digest()}
 
@@ -70,6 +74,7 @@ def test_a_key_may_have_a_colon(path: Path) -> None:
         (f"kitchen:{SECRET} # mine", "Line 2 of the key file FILE has a space in its key. Comments have lines of their own"),
         (f"kitchen:sha256:{SUM[:-1]}", "Line 2 of the key file FILE has a sum that is none"),
         ("kitchen:sha256:secret", "Line 2 of the key file FILE has a sum that is none"),
+        ("kitchen:" + "x" * 1025, "Line 2 of the key file FILE has a key of more than 1024 characters. Take a shorter one."),
         ("kitchen:sécret", "Line 2 of the key file FILE has a character that no key has"),
         ("kitchen:secret\x00", "Line 2 of the key file FILE has a character that no key has"),
         ("kitchen:secret\u2028", "Line 2 of the key file FILE has a character that no key has"),
