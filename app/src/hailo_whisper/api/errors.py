@@ -44,7 +44,13 @@ def body(error: ApiError) -> dict[str, dict[str, str | None]]:
     """The error as the SDKs read it; `type` follows from the status."""
     # "requests" is what the original says when there were too many of them.
     kind = "server_error" if error.status >= 500 else "requests" if error.status == 429 else "invalid_request_error"
-    return {"error": {"message": error.message, "type": kind, "param": error.param, "code": error.code}}
+    param = None if error.param is None else _whole(error.param)
+    return {"error": {"message": _whole(error.message), "type": kind, "param": param, "code": error.code}}
+
+
+def _whole(text: str) -> str:
+    """The text with what is no character replaced: an odd encoding of a request leaves halves of some in its names."""
+    return text.encode(errors="replace").decode()
 
 
 def response(error: ApiError) -> JSONResponse:

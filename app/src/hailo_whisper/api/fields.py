@@ -29,6 +29,7 @@ STREAMED = ("json", "text")
 MOST_PROMPT = 65_536
 """Characters. The engine takes the last few hundred words of a prompt; so many more are a mistake."""
 MOST_KEYWORDS = 100
+LEAST_TEMPERATURE = 0.001
 
 
 @dataclass(frozen=True)
@@ -172,7 +173,8 @@ def _temperature(given: str) -> float:
         temperature = -1.0
     if not 0 <= temperature <= 1:
         raise ApiError(400, f"temperature must be a number from 0 to 1, and is {given[:100]!r}.", param="temperature")
-    return temperature
+    # So near to 0 the decoder divides by next to nothing, and what it says is no language.
+    return temperature if temperature >= LEAST_TEMPERATURE else 0.0
 
 
 def _unsupported(message: str, param: str) -> ApiError:

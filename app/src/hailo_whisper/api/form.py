@@ -1,5 +1,6 @@
 """The form of a request: the fields beside the file, as they were sent."""
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 
 from .errors import ApiError
@@ -29,8 +30,9 @@ class Form:
         return values[0].strip()
 
     def many(self, name: str) -> list[str]:
-        """The values of a field that takes several. The SDKs write its name with brackets, curl's users often without."""
-        values = [value.strip() for key in (f"{name}[]", name) for value in self._fields.get(key, [])]
+        """The values of a field that takes several. The SDKs write its name with brackets, curl's users often without, and PHP with numbers in them."""
+        keys = [f"{name}[]", name, *(key for key in self._fields if re.fullmatch(rf"{re.escape(name)}\[[0-9]+\]", key))]
+        values = [value.strip() for key in keys for value in self._fields.get(key, [])]
         return [value for value in values if value]
 
     def nested(self, name: str) -> dict[str, str]:

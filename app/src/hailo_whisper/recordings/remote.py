@@ -14,7 +14,7 @@ from pydantic import BaseModel, ValidationError
 
 from .. import __version__
 from ..failure import Failure
-from ..speech.languages import LANGUAGES
+from ..speech.languages import CODES
 from ..speech.transcript import Segment, Transcript
 from .progress import Progress
 from .stop import Stop
@@ -28,7 +28,6 @@ LONGEST_PAUSE = 120.0
 """Seconds between two tries at most, whatever the server says."""
 PAUSE = 0.5
 """Seconds before the second try where the server does not say; it doubles with each."""
-CODES = {name: code for code, name in LANGUAGES.items()}
 
 
 @dataclass(frozen=True)

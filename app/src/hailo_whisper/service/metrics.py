@@ -144,5 +144,9 @@ class Metrics:
 
     def exposition(self, accept: str = "") -> tuple[bytes, str]:
         """Everything, as text in the form that the header `Accept` asks for, and its content type."""
-        encode, content_type = choose_encoder(accept)
+        try:
+            encode, content_type = choose_encoder(accept)
+        except (ValueError, TypeError):
+            # A version that is none, which the library does not expect. Who asks for it gets what everybody can read.
+            encode, content_type = choose_encoder("")
         return encode(self.registry), content_type

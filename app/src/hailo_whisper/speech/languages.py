@@ -22,5 +22,21 @@ def name(code: str) -> str:
     return LANGUAGES.get(code, code)
 
 
-CODES = {english: code for code, english in LANGUAGES.items()}
-"""The codes by their languages' English names."""
+CODES = {english: code for code, english in LANGUAGES.items()} | {
+    # Whisper's own other names, and the codes of ISO 639-1 where Whisper has one of its own.
+    "burmese": "my",
+    "valencian": "ca",
+    "flemish": "nl",
+    "haitian": "ht",
+    "letzeburgesch": "lb",
+    "pushto": "ps",
+    "panjabi": "pa",
+    "moldavian": "ro",
+    "moldovan": "ro",
+    "sinhalese": "si",
+    "castilian": "es",
+    "mandarin": "zh",
+    "jv": "jw",
+    "nb": "no",
+}
+"""The codes by their languages' English names, and by what else they are called."""

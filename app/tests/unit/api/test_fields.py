@@ -50,11 +50,15 @@ def test_everything_at_once() -> None:
     assert found.details == Details(words=True)
 
 
-@pytest.mark.parametrize("name", ["timestamp_granularities[]", "timestamp_granularities"])
+@pytest.mark.parametrize("name", ["timestamp_granularities[]", "timestamp_granularities", "timestamp_granularities[0]"])
 def test_words_alone_leave_the_segments_out(name: str) -> None:
     found = parsed(("response_format", "verbose_json"), (name, "word"))
     assert found.details == Details(segments=False, words=True)
     assert found.options.words
+
+
+def test_a_temperature_next_to_nothing_is_nothing() -> None:
+    assert parsed(("temperature", "1e-40")).options.temperature == 0
 
 
 @pytest.mark.parametrize("name", ["include[]", "include"])
@@ -78,7 +82,19 @@ def test_no_stream(value: str) -> None:
 class TestLanguage:
     @pytest.mark.parametrize(
         ("value", "code"),
-        [("en", "en"), ("EN", "en"), ("english", "en"), ("Spanish", "es"), ("haitian creole", "ht"), ("yue", "yue"), ("", "de")],
+        [
+            ("en", "en"),
+            ("EN", "en"),
+            ("english", "en"),
+            ("Spanish", "es"),
+            ("haitian creole", "ht"),
+            ("yue", "yue"),
+            ("", "de"),
+            # What Whisper has another code or another name for.
+            ("jv", "jw"),
+            ("nb", "no"),
+            ("Castilian", "es"),
+        ],
     )
     def test_by_its_code_or_its_name(self, value: str, code: str) -> None:
         assert parsed(("language", value)).options.language == code

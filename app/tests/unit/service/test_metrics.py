@@ -129,6 +129,8 @@ def test_a_label_cannot_break_the_lines() -> None:
     [
         ("", "text/plain; version=0.0.4; charset=utf-8"),
         ("application/openmetrics-text; version=1.0.0", "application/openmetrics-text; version=1.0.0; charset=utf-8"),
+        ("text/plain; version=x", "text/plain; version=0.0.4; charset=utf-8"),
+        ("application/openmetrics-text; version=1.", "text/plain; version=0.0.4; charset=utf-8"),
     ],
 )
 def test_the_form_is_the_one_that_was_asked_for(accept: str, content_type: str) -> None:
