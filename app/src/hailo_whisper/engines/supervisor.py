@@ -193,6 +193,8 @@ class Supervisor:
             return None
         if self.state is State.FAILED and not self._breaker.failures:
             self._set(State.LOADING, "The model is being loaded.")
+        # Before the attempt, so that what changes during it is not missed.
+        seen = await asyncio.to_thread(fingerprint, path)
         try:
             return await self._start(path)
         except Exception as error:
@@ -201,7 +203,7 @@ class Supervisor:
             pause = self._breaker.failed(time.monotonic())
             again = f"in {pause:.0f} s, or as soon as the model's folder or the configuration changes"
             self._failed(error, f"{error}; this was attempt {self._breaker.failures}, the next is {again}")
-            await self._await_chance(path)
+            await self._await_chance(path, seen)
             return None
 
     async def _start(self, path: Path) -> Handle:
@@ -218,9 +220,11 @@ class Supervisor:
         log.info("the worker is ready", extra={"worker_pid": handle.pid, "model": str(path), "load_seconds": took})
         return handle
 
-    async def _await_chance(self, path: Path) -> None:
-        """Come back when the next attempt is due, or when something changed that may have been the cause."""
-        seen = await asyncio.to_thread(fingerprint, path)
+    async def _await_chance(self, path: Path, seen: object) -> None:
+        """Come back when the next attempt is due, or when something changed that may have been the cause.
+
+        `seen` is the fingerprint of the model's folder before the attempt that failed.
+        """
         while (left := self.next_start or 0.0) > 0 and not self._replace:
             await self._stirred(min(left, LOOK_SECONDS))
             if await asyncio.to_thread(fingerprint, path) != seen:
