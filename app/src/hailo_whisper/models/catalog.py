@@ -4,7 +4,7 @@ import difflib
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Annotated, Literal, Self, TypeVar
+from typing import Annotated, Literal, Self, TypeVar, get_args
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
@@ -17,7 +17,8 @@ PACKAGED = Path(__file__).with_name("data")
 COMMIT = re.compile(r"[0-9a-f]{40}")
 
 # Names become folders and files, so they may not wander off, hide or pass for an option.
-Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=100)]
+NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
+Name = Annotated[str, Field(pattern=rf"^{NAME.pattern}$")]
 # A path within a repository: names, joined by slashes.
 Inside = Annotated[str, Field(pattern=r"^[A-Za-z0-9][\w.-]*(/[A-Za-z0-9][\w.-]*)*$", max_length=300)]
 Address = Annotated[str, Field(pattern=r"^https?://[^\s/]+/\S+$")]
@@ -184,10 +185,11 @@ class _Family(_Entry):
 
 
 class Catalog:
-    """The known models, by name and by alias, in the order of the data files."""
+    """The known models, by name and by alias: those for speech recognition first, else in the order of the data files."""
 
     def __init__(self, models: list[Model]) -> None:
-        self._models = {model.name: model for model in models}
+        kinds = get_args(Kind)
+        self._models = {model.name: model for model in sorted(models, key=lambda model: kinds.index(model.kind))}
         # A name goes before an alias: whoever adds a model of a packaged alias' name means that model.
         aliases = {alias: model for model in models for alias in model.aliases}
         self._known = aliases | self._models

@@ -11,7 +11,7 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from . import catalog as catalogs
-from .catalog import Catalog, File, Model
+from .catalog import NAME, Catalog, File, Model
 from .sums import difference, seen
 from .unusable import ModelMissing, ModelUnusable
 
@@ -22,6 +22,7 @@ __all__ = [
     "ModelUnusable",
     "Store",
     "read_manifest",
+    "recorded_entry",
     "write_manifest",
 ]
 
@@ -67,12 +68,32 @@ class Store:
 
     def folder(self, name: str) -> Path:
         """Where the model lies or will lie, by its name and not by its alias. Raises ModelUnusable for an unknown name."""
-        return self.root / self.catalog.get(name).name
+        return self.root / self._entry(name).name
 
     def model(self, name: str) -> Model:
-        """The catalog's entry, in which files without a sum have the one that they had at their first pull."""
-        model = self.catalog.get(name)
+        """The catalog's entry, in which files without a sum have the one that they had at their first pull.
+
+        A model that was imported with other files than the catalog's has an entry of its own, in its record.
+        """
+        model = self._entry(name)
         return model.pinned(_recorded(self.root / model.name, model))
+
+    def models(self) -> list[Model]:
+        """All that the catalog knows, and what was imported besides, by their entries."""
+        found = {model.name: self.model(model.name) for model in self.catalog}
+        return [*found.values(), *(model for model in self._own() if model.name not in found)]
+
+    def _own(self) -> list[Model]:
+        try:
+            folders = sorted(path for path in self.root.iterdir() if not path.name.startswith("."))
+        except OSError:
+            return []
+        return [model for folder in folders if (model := recorded_entry(folder))]
+
+    def _entry(self, name: str) -> Model:
+        known = self.catalog.get(name) if name in self.catalog else None
+        own = recorded_entry(self.root / (known.name if known else name)) if known or NAME.fullmatch(name) else None
+        return own or known or self.catalog.get(name)
 
     def check(self, name: str) -> None:
         """Raise ModelUnusable unless every file of the model is there, readable and of the right size. Reads no content."""
@@ -116,9 +137,9 @@ class Store:
         return recorded == {file: _record(folder / file, expected) for file, expected in model.files.items()}
 
     def installed(self) -> list[Installed]:
-        """The complete models of the catalog, by size of the files and not by their sums."""
+        """The complete models, by size of the files and not by their sums."""
         found = []
-        for model in self.catalog:
+        for model in self.models():
             try:
                 self.check(model.name)
             except ModelUnusable:
@@ -154,7 +175,8 @@ class Store:
         # A hub's cache: models--OWNER--NAME/snapshots/REVISION.
         repository = folder.absolute().parent.parent.name.removeprefix("models--").replace("--", "/")
         recorded = read_manifest(folder).get("model")
-        for model in self.catalog:
+        own = recorded_entry(folder)
+        for model in [own] if own else self.catalog:
             hub = model.sources.hub
             if model.name == recorded or (hub and (hub.repository, hub.revision) == (repository, folder.name)):
                 known |= model.files
@@ -181,11 +203,25 @@ def read_manifest(folder: Path) -> dict[str, object]:
     return manifest if isinstance(manifest, dict) else {}
 
 
-def write_manifest(folder: Path, model: Model, source: str) -> None:
-    """Record that the files in the folder were compared with their sums just now. Unverified files get the sums that they have."""
+def recorded_entry(folder: Path) -> Model | None:
+    """The entry that an imported model brought with it, because the catalog has none with these files."""
+    with suppress(ValidationError):
+        entry = Model.model_validate(read_manifest(folder).get("entry"))
+        if entry.name == folder.name:
+            return entry
+    return None
+
+
+def write_manifest(folder: Path, model: Model, source: str, *, own: bool = False) -> None:
+    """Record that the files in the folder were compared with their sums just now. Unverified files get the sums that they have.
+
+    `own` says that the entry is not the catalog's: then it is kept with the files.
+    """
     model = model.pinned({file: seen(folder / file) for file in model.unverified})
     files = {file: _record(folder / file, expected) for file, expected in model.files.items()}
-    manifest = {"schema_version": 1, "model": model.name, "source": source, "files": files}
+    manifest: dict[str, object] = {"schema_version": 1, "model": model.name, "source": source, "files": files}
+    if own:
+        manifest["entry"] = model.model_dump(mode="json", exclude_unset=True)
     (folder / MANIFEST).write_text(json.dumps(manifest, indent=2) + "\n", encoding="utf-8")
 
 
