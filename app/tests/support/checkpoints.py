@@ -73,7 +73,7 @@ def write(path: Path, sizes: Mapping[str, int], tensors: Mapping[str, Array]) ->
                 del sys.modules[name]
             else:
                 sys.modules[name] = module
-    return write_zip(path, stream.getvalue(), {tensor.key: tensor.array.tobytes() for tensor in wrapped.values()})
+    return write_zip(path, stream.getvalue(), {tensor.key: tensor.array.tobytes("A") for tensor in wrapped.values()})
 
 
 def write_zip(path: Path, described: bytes, numbers: Mapping[str, bytes] | None = None, byteorder: bytes = b"little") -> Path:
