@@ -17,7 +17,7 @@ from fastapi import FastAPI
 from polling import eventually, until
 
 from hailo_whisper.api import app as api
-from hailo_whisper.engines.launch import Launch, Patience
+from hailo_whisper.engines.launch import Found, Launch, Patience
 from hailo_whisper.engines.supervisor import Supervisor
 from hailo_whisper.engines.warm_up import clip, warm_up
 from hailo_whisper.scheduling.scheduler import Scheduler
@@ -92,17 +92,18 @@ class Served:
 
 @contextlib.asynccontextmanager
 async def serving(
-    model: Path | Callable[[], Path],
+    model: Path | Callable[[], Path | Found],
     *,
     patience: Patience = AMPLE,
     config: Mapping[str, Any] | None = None,
     engine: str = ENGINE,
 ) -> AsyncIterator[Served]:
-    """Run the application with its lifespan. `model` is a folder, or what the supervisor calls to get one."""
+    """Run the application with its lifespan. `model` is a folder, or what the supervisor calls to find one."""
     settings = parse(dict(config or {}), "test")
 
-    def prepare() -> Path:
-        return model if isinstance(model, Path) else model()
+    def prepare() -> Found:
+        found = model if isinstance(model, Path) else model()
+        return found if isinstance(found, Found) else Found(settings.model.name, found)
 
     clip_to_hear = warm_up(settings.transcription.beam)
     launch = Launch(engine, prepare, settings.model.compute_type, settings.model.threads, clip_to_hear)

@@ -221,7 +221,7 @@ class TestEnvironment:
         for key, value in getattr(Settings(), section):
             name = f"HAILO_WHISPER_{section}_{key}".upper()
             with pytest.raises(ConfigurationInvalid, match=f"environment: {section}.{key} is "):
-                settings.load(environ={name: "[wrong]"}, missing_ok=True)
+                settings.load(environ={name: "{wrong: 1}"}, missing_ok=True)
             assert settings.load(environ={name: json.dumps(value)}, missing_ok=True) == Settings()
 
     @pytest.mark.parametrize(

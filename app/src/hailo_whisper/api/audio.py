@@ -15,7 +15,7 @@ from ..speech import transcript
 from ..speech.decoder import Decoder
 from ..speech.transcript import Transcript
 from ..speech.windows import cut
-from . import demands
+from . import demands, models
 from .client import drain, while_connected
 from .fields import Fields, Task, parse
 from .form import Form
@@ -37,7 +37,9 @@ async def answer(request: Request, task: Task) -> Response:
             await drain(request)
             raise
         upload = stack.enter_context(await receive(request, settings.limits.upload_mib * MIB, settings.limits.stall_seconds))
-        fields = parse(Form(upload.fields), settings, task)
+        form = Form(upload.fields)
+        models.check(state, form)
+        fields = parse(form, settings, task)
 
         async def hear(heard: Heard | None = None) -> Transcript:
             return await _hear(upload, fields, settings, state.decoder, scheduler, heard=heard)

@@ -28,10 +28,13 @@ async def ready(request: Request) -> JSONResponse:
     elif keyring.trouble:
         state, reason = "keys_unavailable", keyring.trouble
     good = state in (State.READY, State.UNLOADED)
+    found = supervisor.found
+    stands_in = found is not None and found.fallback_for is not None
     body = {
         "status": state,
         "reason": reason,
-        "model": request.app.state.settings.model.name,
+        "model": found.name if found and stands_in else request.app.state.settings.model.name,
+        "fallback_for": found.fallback_for if found else None,
         "worker_restarts": supervisor.restarts,
         "failed_starts": supervisor.failed_starts,
         "next_start_seconds": None if supervisor.next_start is None else round(supervisor.next_start),

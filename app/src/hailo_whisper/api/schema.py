@@ -125,7 +125,10 @@ class Model(_Reply):
     created: int = Field(description="When its files were put in place, in seconds since 1970.")
     owned_by: str
     capabilities: Capabilities | None = Field(description="null until the model was loaded for the first time.")
-    alias_of: str = Field("", description="The model itself, where `id` is one of OpenAI's names.")
+    alias_of: str = Field(
+        "", description="The model itself, where `id` is one of OpenAI's names, or the one that it stands in for."
+    )
+    fallback_for: str = Field("", description="The configured model, where this one stands in for it because it cannot be used.")
 
 
 class ModelList(_Reply):
@@ -147,7 +150,8 @@ class Readiness(_Reply):
 
     status: str = Field(examples=["ready", "unloaded", "loading", "failed", "draining", "keys_unavailable"])
     reason: str | None
-    model: str
+    model: str = Field(description="The one that answers.")
+    fallback_for: str | None = Field(description="The configured one, where another answers in its place; `reason` says why.")
     worker_restarts: int
     failed_starts: int
     next_start_seconds: int | None

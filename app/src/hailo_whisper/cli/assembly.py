@@ -3,34 +3,29 @@
 from pathlib import Path
 
 from ..engines.launch import Launch, Patience, WarmUp
+from ..models import catalog
 from ..models.store import Store
 from ..settings import Settings
+from .choice import Choice
 
 ENGINE = "hailo_whisper.engines.ctranslate2:CTranslate2Engine"
-
-
-def model_folder(settings: Settings) -> Path:
-    """Where the configured model is, or would be."""
-    return Path(settings.model.path) if settings.model.path else Path(settings.storage.models) / settings.model.name
+CATALOG_ENGINES = {ENGINE: "ctranslate2"}
+"""What the catalog calls them; one that is not named takes every model."""
 
 
 def launch(settings: Settings, engine: str, warm_up: WarmUp) -> Launch:
     """How a worker is started: `engine` is `module:Class`."""
-    store = Store(Path(settings.storage.models))
-
-    def prepare() -> Path:
-        if settings.model.path:
-            store.check_folder(Path(settings.model.path))
-            return Path(settings.model.path)
-        return store.path(settings.model.name)
-
+    model = settings.model
+    store = Store(Path(settings.storage.models), catalog.load(extra=Path(settings.models.catalog)))
+    path = Path(model.path) if model.path else None
+    choice = Choice(store, model.name, engine=CATALOG_ENGINES.get(engine), path=path, fallback=model.fallback)
     return Launch(
         engine=engine,
-        prepare=prepare,
-        compute_type=settings.model.compute_type,
-        threads=settings.model.threads,
+        prepare=choice.find,
+        compute_type=model.compute_type,
+        threads=model.threads,
         warm_up=warm_up,
-        batch=settings.model.batch,
+        batch=model.batch,
         margin_seconds=settings.windows.margin_seconds,
         least_seconds=settings.windows.least_seconds,
     )

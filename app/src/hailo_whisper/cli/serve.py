@@ -50,7 +50,7 @@ def run(args: argparse.Namespace) -> int:
     scheduler = Scheduler(supervisor, settings, metrics)
     limits, keep_alive = settings.limits, settings.model.keep_alive
     decoder = Decoder(limits.duration_seconds, limits.deadline_seconds, metrics, keep_alive=keep_alive)
-    app = api.create(settings, supervisor, scheduler, decoder, created=lambda: _created(service.settings), counts=metrics)
+    app = api.create(settings, supervisor, scheduler, decoder, created=lambda: _created(supervisor), counts=metrics)
     service = Service(
         settings,
         launch,
@@ -65,9 +65,9 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def _created(settings: Settings) -> int:
-    folder = assembly.model_folder(settings)
-    return int(folder.stat().st_mtime) if folder.is_dir() else 0
+def _created(supervisor: Supervisor) -> int:
+    found = supervisor.found
+    return int(found.path.stat().st_mtime) if found and found.path.is_dir() else 0
 
 
 async def _serve(service: Service, listener: socket.socket) -> None:

@@ -26,6 +26,7 @@ RESTART = ("server", "storage", "resource_limits")
 WORKER = (
     "model.name",
     "model.path",
+    "model.fallback",
     "model.compute_type",
     "model.threads",
     "model.batch",
@@ -59,6 +60,9 @@ class Service:
             return "STATUS=draining"
         supervisor, model = self.supervisor, self.settings.model.name
         ready = supervisor.state is State.READY
+        found = supervisor.found
+        if ready and found and found.fallback_for:
+            model = f"{found.name}. {found.reason}"
         text = f"ready: model {model}" if ready else f"{supervisor.state}: {supervisor.reason or model}"
         keys = self.app.state.keyring.trouble
         return " ".join(f"STATUS={text}{f'; no key is accepted: {keys}' if keys else ''}{self._trouble}".split())

@@ -19,12 +19,27 @@ class WarmUp:
 
 
 @dataclass(frozen=True)
+class Found:
+    """A model that can be loaded."""
+
+    name: str
+    path: Path
+    """The folder with its files."""
+    sha256: str | None = None
+    """Of its largest file, which are the weights, as it was when they were verified; None when nobody has."""
+    fallback_for: str | None = None
+    """The model in whose place it stands, because that one cannot be used."""
+    reason: str | None = None
+    """Why it cannot, and what to do about it."""
+
+
+@dataclass(frozen=True)
 class Launch:
-    """How a worker is started. `prepare` gives the folder of a model that was verified, or raises Failure; it may block."""
+    """How a worker is started. `prepare` finds the model and verifies it, or raises Failure; it may block, and is asked often."""
 
     engine: str
     """`module:Class` of the engine."""
-    prepare: Callable[[], Path]
+    prepare: Callable[[], Found]
     compute_type: str
     threads: int
     warm_up: WarmUp
@@ -54,4 +69,5 @@ def fingerprint(path: Path) -> object:
         found = [(entry.name, entry.stat()) for entry in os.scandir(path)]
     except OSError as error:
         return error.errno
-    return sorted((name, about.st_size, about.st_mtime_ns, about.st_ino) for name, about in found)
+    # The time of the inode's change tells of a new mode or owner too.
+    return sorted((name, about.st_size, about.st_mtime_ns, about.st_ctime_ns, about.st_ino) for name, about in found)

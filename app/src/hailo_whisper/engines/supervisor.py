@@ -8,7 +8,6 @@ import logging
 import time
 from collections.abc import Sequence
 from enum import StrEnum
-from pathlib import Path
 
 from ..service.child import ChildDied, ChildTimeout
 from ..service.metrics import Metrics
@@ -17,13 +16,13 @@ from .breaker import Breaker
 from .engine import Capabilities, Options
 from .failures import DeadlineExceeded, EngineFailed, Nonsense, Unavailable, WorkerLost, explanation
 from .handle import Handle, Item
-from .launch import Launch, Patience, fingerprint
+from .launch import Found, Launch, Patience, fingerprint
 
 log = logging.getLogger(__name__)
 
 PING_SECONDS = 5.0
 LOOK_SECONDS = 2.0
-"""How often a model's folder is looked at while there is no worker because of it."""
+"""How often the models' folders are looked at while there is no worker because of them, or another model's."""
 MOST_ERRORS = 3
 """Batches in a row over which the engine may raise before its process is taken for sick."""
 LONG_LIFE = 60.0
@@ -54,12 +53,15 @@ class Supervisor:
         # Something for `run` to look at: a loss, a new configuration, a request for an unloaded model, rest after one.
         self._stir = asyncio.Event()
         self._lost: str | None = None
-        self._replace = False
+        # Why the worker is to be replaced by another although nothing is wrong with it.
+        self._replace: str | None = None
         self._wanted = False
         self._errors = 0
-        self._answered = self._used = self._started = time.monotonic()
+        self._answered = self._used = self._started = self._looked = time.monotonic()
         self.state = State.LOADING
         self.reason: str | None = "The model is being loaded."
+        self.found: Found | None = None
+        """The model that was loaded last, or is being loaded."""
         self.capabilities: Capabilities | None = None
         self.restarts = 0
 
@@ -99,10 +101,10 @@ class Supervisor:
         self._patience = patience
         if launch:
             self._launch = launch
-            self._replace = True
+            self._replace = "The configuration changed, and the model is being loaded."
             self._breaker.reset()
             if self.state is State.FAILED:
-                self._set(State.LOADING, "The configuration changed, and the model is being loaded.")
+                self._set(State.LOADING, self._replace)
         self._stir.set()
 
     async def ready(self, seconds: float | None = None) -> None:
@@ -181,10 +183,10 @@ class Supervisor:
 
     async def _bring_up(self) -> Handle | None:
         """Start a worker; when that fails say why, and come back when it is time to try again."""
-        self._replace = False
+        self._replace = None
         self._stir.clear()
         try:
-            path = await asyncio.to_thread(self._launch.prepare)
+            found = await asyncio.to_thread(self._launch.prepare)
         # Whatever it is, the server stays up and says so: what keeps a worker from starting costs readiness, nothing else.
         except Exception as error:
             # No process was started for this, so it may be looked at again and again.
@@ -194,37 +196,47 @@ class Supervisor:
         if self.state is State.FAILED and not self._breaker.failures:
             self._set(State.LOADING, "The model is being loaded.")
         try:
-            return await self._start(path)
+            return await self._start(found)
         except Exception as error:
             self._drop()
             self._metrics.worker_lost("start")
             pause = self._breaker.failed(time.monotonic())
             again = f"in {pause:.0f} s, or as soon as the model's folder or the configuration changes"
             self._failed(error, f"{error}; this was attempt {self._breaker.failures}, the next is {again}")
-            await self._await_chance(path)
+            await self._await_chance(found)
             return None
 
-    async def _start(self, path: Path) -> Handle:
+    async def _start(self, found: Found) -> Handle:
         self._lost = None
         self._errors = 0
         began = time.monotonic()
+        self.found = found
         self._handle = handle = Handle()
-        await handle.load(self._launch, path, self._patience.load)
+        await handle.load(self._launch, found.path, self._patience.load)
         self.capabilities = handle.capabilities
-        self._answered = self._used = self._started = time.monotonic()
+        self._answered = self._used = self._started = self._looked = time.monotonic()
         self._breaker.started()
         self._metrics.worker_started(self._started - began)
-        took = round(self._started - began, 3)
-        log.info("the worker is ready", extra={"worker_pid": handle.pid, "model": str(path), "load_seconds": took})
+        facts = {
+            "model": found.name,
+            "path": str(found.path),
+            "sha256": found.sha256,
+            "fallback_for": found.fallback_for,
+            "load_seconds": round(self._started - began, 3),
+            "worker_pid": handle.pid,
+        }
+        log.info("the worker is ready", extra={name: fact for name, fact in facts.items() if fact is not None})
+        if found.reason:
+            log.warning("%s", found.reason)
         return handle
 
-    async def _await_chance(self, path: Path) -> None:
+    async def _await_chance(self, found: Found) -> None:
         """Come back when the next attempt is due, or when something changed that may have been the cause."""
-        seen = await asyncio.to_thread(fingerprint, path)
+        seen = await asyncio.to_thread(fingerprint, found.path)
         while (left := self.next_start or 0.0) > 0 and not self._replace:
             await self._stirred(min(left, LOOK_SECONDS))
-            if await asyncio.to_thread(fingerprint, path) != seen:
-                log.info("the model's folder %s has changed: trying again", path)
+            if await asyncio.to_thread(fingerprint, found.path) != seen:
+                log.info("the model's folder %s has changed: trying again", found.path)
                 self._breaker.reset()
 
     async def _watch(self, handle: Handle) -> None:
@@ -232,17 +244,18 @@ class Supervisor:
         loop = asyncio.get_running_loop()
         # Tells at once when the process ends, whoever ended it.
         loop.add_reader(handle.pidfd, self._lose, handle, "died")
-        self._set(State.READY, None)
+        self._set(State.READY, self.found.reason if self.found else None)
         try:
             while not (self._lost or self._replace) and self.state is State.READY:
                 await self._stirred(self._nap())
                 await self._look_after(handle)
+                await self._look_for_better()
         finally:
             loop.remove_reader(handle.pidfd)
         if self._lost:
             await self._replace_lost()
         elif self._replace:
-            self._set(State.LOADING, "The configuration changed, and the model is being loaded.")
+            self._set(State.LOADING, self._replace)
             # The batches in flight are finished first.
             while handle.busy and not self._lost:
                 await self._stirred(PING_SECONDS)
@@ -274,7 +287,8 @@ class Supervisor:
         """Seconds until an idle worker needs looking after."""
         keep = self._patience.keep_alive
         left = self._used + keep - time.monotonic() if keep >= 0 and not self._wanted else PING_SECONDS
-        return min(max(left, 0.01), PING_SECONDS)
+        longest = min(PING_SECONDS, LOOK_SECONDS) if self.found and self.found.fallback_for else PING_SECONDS
+        return min(max(left, 0.01), longest)
 
     async def _look_after(self, handle: Handle) -> None:
         """Unload a worker that was idle for long enough; see whether one that stays still answers."""
@@ -291,6 +305,20 @@ class Supervisor:
             except (ChildDied, ChildTimeout) as error:
                 log.error("the idle worker does not answer: %s", error)
                 self._lose(handle, "silent")
+
+    async def _look_for_better(self) -> None:
+        """While a model stands in for another: see whether that can be used now, or one that comes before it."""
+        if not self.found or not self.found.fallback_for or time.monotonic() - self._looked < LOOK_SECONDS:
+            return
+        self._looked = time.monotonic()
+        try:
+            better = await asyncio.to_thread(self._launch.prepare)
+        # What is loaded goes on, whatever has become of its files.
+        except Exception:
+            return
+        if better.path != self.found.path:
+            self._replace = f"The model {better.name} can be used now, and is being loaded."
+            log.info("the model %s can be used now, and takes the place of %s", better.name, self.found.name)
 
     def _usable(self) -> bool:
         return self.state is State.READY and not self._lost and not self._replace
