@@ -43,7 +43,7 @@ OWNERS = {
     "huggingface_hub": {"models.sources"},
     "yaml": {"settings", "models"},
     "prometheus_client": {"service.metrics"},
-    "httpx2": {"recordings.remote"},
+    "httpx2": {"recordings.remote", "models.sources"},
 }
 
 

@@ -174,7 +174,7 @@ class TestExtra:
         extra = tmp_path / "models.d"
         extra.mkdir(mode=0o700 if os.geteuid() == 0 else 0)
         said = as_nobody(lambda: catalog.load(tmp_path, extra), CatalogInvalid)
-        assert "models.d cannot be read: Permission denied. Mend its owner and mode" in said
+        assert "cannot be read: Permission denied. Mend its owner and mode" in said
 
     def test_a_mistake_in_it_is_named(self, family: dict[str, object], tmp_path: Path) -> None:
         with pytest.raises(

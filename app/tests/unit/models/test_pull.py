@@ -99,7 +99,7 @@ def test_sources_are_tried_in_order_and_each_starts_clean(store: Store, files: d
     never = Scripted(files)
     outcome = pull("small", store, [dead, full, good, never], notify=lines.append)
     assert outcome.source == "scripted"
-    assert outcome.failed == ("dead: no answer", "full: [Errno 28] No space left")
+    assert outcome.failed == ("dead: no answer", "full: the disk is full; what had arrived was removed again")
     assert "small: dead: no answer" in lines
     assert (full.found, good.found, never.calls) == ([], [], 0)
 

@@ -14,9 +14,9 @@ import pytest
 from hailo_whisper.failure import Failure
 from hailo_whisper.models.progress import Progress, progress
 from hailo_whisper.models.pull import pull
-from hailo_whisper.models.sources import FolderSource, HubSource, SourceFailed, WheelsSource, hub, parse
-from hailo_whisper.models.sources.hub import probe
+from hailo_whisper.models.sources import FolderSource, HubSource, SourceFailed, WheelsSource, parse
 from hailo_whisper.models.sources.process import download
+from hailo_whisper.models.sources.reach import probe
 from hailo_whisper.models.sources.wheels import pip_command
 from hailo_whisper.models.store import Store
 
@@ -105,14 +105,24 @@ def _revision(store: Store) -> str:
     return hub.revision
 
 
-@pytest.mark.parametrize(("text", "name"), [("hub", "hub"), ("wheels", "wheels"), ("folder:/media/stick", "folder:/media/stick")])
+@pytest.mark.parametrize(
+    ("text", "name"),
+    [
+        ("hub", "hub"),
+        ("https", "https"),
+        ("wheels", "wheels"),
+        ("folder:/media/stick", "folder:/media/stick"),
+        ("mirror:https://user:secret@host:8443/models/", "mirror:https://host:8443/models"),
+        ("mirror:file:///srv/models", "mirror:file:///srv/models"),
+    ],
+)
 def test_a_source_is_named_as_it_is_called(text: str, name: str) -> None:
     assert parse(text).name == name
 
 
 @pytest.mark.parametrize("text", ["", "folder", "folder:", "wheel", "hub:x"])
 def test_an_unknown_source_is_refused(text: str) -> None:
-    with pytest.raises(Failure, match=r"Use hub, wheels or folder:/path/to/folder"):
+    with pytest.raises(Failure, match=r"Use hub, https, wheels, folder:/path/to/folder, mirror:"):
         parse(text)
 
 
@@ -236,22 +246,21 @@ class TestHub:
     def test_a_proxy_is_what_must_be_reached(self, closed_port: int, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv("http_proxy", f"http://user:secret@127.0.0.1:{closed_port}")
         with pytest.raises(SourceFailed) as caught:
-            probe("http://hub.invalid")
+            probe("http://hub.invalid", 4, "HF_ENDPOINT")
         assert str(caught.value) == f"the proxy 127.0.0.1:{closed_port} could not be reached: Connection refused"
 
     def test_a_name_that_nobody_knows_is_said(self) -> None:
         with pytest.raises(SourceFailed, match=r"hub\.invalid could not be reached"):
-            probe("http://hub.invalid")
+            probe("http://hub.invalid", 4, "HF_ENDPOINT")
 
     @pytest.mark.parametrize("address", ["hub", "file:///etc/passwd", "http://"])
     def test_what_is_no_address_is_said(self, address: str) -> None:
         with pytest.raises(SourceFailed, match="HF_ENDPOINT"):
-            probe(address)
+            probe(address, 4, "HF_ENDPOINT")
 
-    def test_a_hub_that_takes_connections_and_says_nothing_is_given_up(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(hub, "CONNECT_SECONDS", 0.5)
+    def test_a_hub_that_takes_connections_and_says_nothing_is_given_up(self) -> None:
         with socket.create_server(("127.0.0.1", 0)) as mute, pytest.raises(SourceFailed, match="does not answer"):
-            probe(f"http://127.0.0.1:{mute.getsockname()[1]}")
+            probe(f"http://127.0.0.1:{mute.getsockname()[1]}", 0.5, "HF_ENDPOINT")
 
     def _cache(self, store: Store, stick: Path, tmp_path: Path) -> Path:
         snapshot = tmp_path / "hub-cache" / "models--Owner--fake" / "snapshots" / _revision(store)

