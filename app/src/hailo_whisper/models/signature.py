@@ -30,6 +30,14 @@ class PublicKey:
 
 
 @dataclass(frozen=True)
+class Trust:
+    """Whose signatures are taken, and whether there must be one."""
+
+    keys: tuple[PublicKey, ...] = ()
+    required: bool = False
+
+
+@dataclass(frozen=True)
 class _Signature:
     method: bytes
     number: str

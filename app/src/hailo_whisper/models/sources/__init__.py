@@ -7,6 +7,8 @@ from urllib.parse import unquote, urlsplit
 from ...failure import Failure
 from ..catalog import Model
 from ..progress import Progress
+from ..signature import Trust
+from .bundle import BundleSource
 from .failed import NotOffered, SourceFailed
 from .folder import FolderSource
 from .https import HttpsSource, MirrorSource
@@ -16,6 +18,8 @@ from .wheels import WheelsSource
 
 __all__ = [
     "DEFAULT_ORDER",
+    "KNOWN",
+    "BundleSource",
     "FolderSource",
     "HttpsSource",
     "HubSource",
@@ -29,7 +33,7 @@ __all__ = [
 ]
 
 DEFAULT_ORDER = ("hub", "https", "wheels")
-KNOWN = "hub, https, wheels, folder:/path/to/folder, mirror:https://host/path or mirror:file:///path"
+KNOWN = "hub, https, wheels, folder:/path/to/folder, bundle:/path/to/bundle, mirror:https://host/path or mirror:file:///path"
 
 
 class Source(Protocol):
@@ -50,11 +54,13 @@ class Source(Protocol):
         """
 
 
-def parse(text: str, patience: Patience | None = None) -> Source:
-    """The source that a user or a configuration names, one of `KNOWN`. Raises Failure for another."""
+def parse(text: str, patience: Patience | None = None, trust: Trust | None = None) -> Source:
+    """The source that a user or a configuration names, one of `KNOWN`. `trust` is for bundles. Raises Failure for another."""
     kind, _, argument = text.partition(":")
     if kind == "folder" and argument:
         return FolderSource(Path(argument).expanduser().absolute())
+    if kind == "bundle" and argument:
+        return BundleSource(Path(argument).expanduser().absolute(), trust)
     if kind == "mirror":
         return _mirror(text, argument, patience)
     if text == "hub":
