@@ -159,10 +159,10 @@ class TestWheels:
         monkeypatch.setenv("PIP_CONFIG_FILE", os.devnull)
         monkeypatch.setenv("PIP_INDEX_URL", f"http://127.0.0.1:{closed_port}/simple")
         source = WheelsSource()
-        with pytest.raises(PullFailed, match="fake-part1==1.0"):
+        with pytest.raises(PullFailed, match=r"fake-part1==1\.0"):
             pull("small", store, [source])
         began = time.monotonic()
-        with pytest.raises(PullFailed, match="fake-part1==1.0"):
+        with pytest.raises(PullFailed, match=r"fake-part1==1\.0"):
             pull("small", store, [source])
         assert time.monotonic() - began < 0.2
 
@@ -175,7 +175,7 @@ class TestWheels:
         with zipfile.ZipFile(first, "a") as archive:
             archive.comment = b"x" * (size - first.stat().st_size)
         assert first.stat().st_size == size
-        with pytest.raises(PullFailed, match="fake-part2==1.0"):
+        with pytest.raises(PullFailed, match=r"fake-part2==1\.0"):
             pull("small", store, [WheelsSource()])
         first.unlink()
         (wheelhouse / "away").rename(second)
@@ -277,7 +277,7 @@ class TestHub:
             source = HubSource(Patience(connect=0.5))
             began = time.monotonic()
             for _ in range(5):
-                with pytest.raises(PullFailed, match="hub: .* takes connections and does not answer"):
+                with pytest.raises(PullFailed, match=r"hub: .* takes connections and does not answer"):
                     pull("small", store, [source])
             assert time.monotonic() - began < 2
 

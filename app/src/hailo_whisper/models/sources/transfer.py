@@ -107,18 +107,20 @@ class _Transfer:
         except (TimeoutError, httpx2.HTTPError, httpx2.InvalidURL) as error:
             raise self._meaning(error, item) from None
 
-    def _begun(self, item: Item) -> tuple[int, str | None]:
+    def _begun(self, item: Item) -> tuple[int, str]:
         """The bytes to go on from, and the tag of the version that they are of."""
         part, tag = item.part(self._work), item.tag(self._work)
         have = _size(part)
-        known = tag.read_text() if tag.is_file() and item.expected.sha256 is None else None
+        url, _, known = tag.read_text().partition("\n") if tag.is_file() else ("", "", "")
+        if url != item.url:
+            known = ""
         # Without a sum in the end, only the tag can tell whether two halves are of one file.
-        if (item.expected.sha256 is None and known is None) or have > (item.expected.size or have):
+        if (item.expected.sha256 is None and not known) or have > (item.expected.size or have):
             part.unlink(missing_ok=True)
-            return 0, None
+            return 0, ""
         return have, known
 
-    async def _ask(self, client: httpx2.AsyncClient, item: Item, have: int, known: str | None) -> None:
+    async def _ask(self, client: httpx2.AsyncClient, item: Item, have: int, known: str) -> None:
         asked = {"Accept-Encoding": "identity"}
         if have:
             asked["Range"] = f"bytes={have}-"
@@ -129,17 +131,14 @@ class _Transfer:
             response = await client.send(request, stream=True)
         try:
             answer = check(response, item.name, item.expected, have, self._refused)
-            if answer.restart:
-                item.part(self._work).unlink(missing_ok=True)
-                raise Again("the server has no such part of it")
-            if item.expected.sha256 is None:
-                require_space(self._work, answer.total - answer.start)
-                item.tag(self._work).unlink(missing_ok=True)
-                if answer.tag:
-                    item.tag(self._work).write_text(answer.tag)
-            await self._take(response, item, answer)
+            if not answer.restart:
+                return await self._take(response, item, answer)
         finally:
             await response.aclose()
+        if not have:
+            raise Again("the server sends a part of it that was not asked for")
+        item.part(self._work).unlink(missing_ok=True)
+        return await self._ask(client, item, 0, "")
 
     def _meaning(self, error: Exception, item: Item) -> Exception:
         """What an error of the library is to us: to be tried again, or the end."""
@@ -159,6 +158,11 @@ class _Transfer:
 
     async def _take(self, response: httpx2.Response, item: Item, answer: Part) -> None:
         """Write what comes to the end of the part."""
+        if item.expected.sha256 is None:
+            require_space(self._work, answer.total - answer.start)
+            item.tag(self._work).unlink(missing_ok=True)
+            if answer.tag:
+                item.tag(self._work).write_text(f"{item.url}\n{answer.tag}")
         have, loop = answer.start, asyncio.get_running_loop()
         marked, since = have, loop.time()
         with item.part(self._work).open("r+b" if answer.start else "wb") as target:
