@@ -59,7 +59,7 @@ def _languages(folder: Path, vocabulary: str) -> list[str]:
     """The languages by the tokens that the model has for them; only English, when it has not as many tokens as the others."""
     try:
         text = (folder / vocabulary).read_text(encoding="utf-8")
-        tokens = json.loads(text) if vocabulary.endswith(".json") else text.split("\n")
+        tokens = json.loads(text) if vocabulary.endswith(".json") else text.removesuffix("\n").split("\n")
         found = [match[1] for token in tokens if isinstance(token, str) and (match := LANGUAGE.fullmatch(token))]
     except (ValueError, TypeError) as error:
         raise ForeignUnusable(f"{folder / vocabulary} is not a vocabulary ({error}). Copy the model again.") from error

@@ -100,7 +100,7 @@ def unreadable_to_others(paths: Iterable[Path]) -> Path | None:
 
 
 def _copy(found: Found, model: Model, into: Path, store: Store, make_progress: Callable[[str, int], Progress]) -> None:
-    size = sum(place.stat().st_size for place in found.files.values()) or model.size
+    size = sum(file.size or 0 for file in model.files.values()) or model.size
     require_space(store.root, size)
     done = 0
     with make_progress(found.name, size) as shown:

@@ -1,6 +1,5 @@
 """Removing a model from the store."""
 
-import os
 import shutil
 import tempfile
 from collections.abc import Callable
@@ -17,10 +16,10 @@ def remove(name: str, store: Store, notify: Callable[[str], None] = lambda line:
     PlacementFailed when the store cannot be written.
     """
     place = store.folder(name)
-    if not os.path.lexists(place):
+    if not _lies(place, store):
         return False
     with locked(store.root, notify), writing(store.root):
-        if not os.path.lexists(place):
+        if not _lies(place, store):
             return False
         if place.is_symlink() or not place.is_dir():
             place.unlink()
@@ -34,3 +33,12 @@ def remove(name: str, store: Store, notify: Callable[[str], None] = lambda line:
         if not any(partial.iterdir()):
             partial.rmdir()
     return True
+
+
+def _lies(place: Path, store: Store) -> bool:
+    with writing(store.root):
+        try:
+            place.lstat()
+        except FileNotFoundError:
+            return False
+        return True

@@ -28,7 +28,7 @@ class Malicious:
 def test_a_checkpoint_is_read_as_it_was_written(tmp_path: Path) -> None:
     sizes, tensors = checkpoints.made_up()
     tensors["another"] = np.arange(12, dtype=np.float32).reshape(3, 4).T
-    tensors["one number"] = np.float32(2.5).reshape(())
+    tensors["one number"] = np.full((), 2.5, np.float32)
     found = read(checkpoints.write(tmp_path / "ours.pt", sizes, tensors))
     assert found.sizes == sizes
     assert found.tensors.keys() == tensors.keys()
