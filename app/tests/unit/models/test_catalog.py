@@ -215,3 +215,19 @@ def test_a_pin_fills_in_what_nobody_knew(family: dict[str, object], tmp_path: Pa
     assert pinned.files["config.json"] == seen["config.json"]
     assert pinned.files["model.bin"] == model.files["model.bin"]
     assert not pinned.unverified
+
+
+DOCS = Path(__file__).parents[4] / "docs" / "models.md"
+
+
+def test_the_manual_names_every_model() -> None:
+    text = DOCS.read_text(encoding="utf-8")
+    assert [model.name for model in catalog.load() if f"`{model.name}`" not in text] == []
+
+
+def test_the_example_in_the_manual_is_sound(tmp_path: Path) -> None:
+    example = DOCS.read_text(encoding="utf-8").partition("```yaml\n")[2].partition("```")[0]
+    (tmp_path / "ours.yaml").write_text(example, encoding="utf-8")
+    model = catalog.load(extra=tmp_path).get("ours")
+    assert model.unverified == ["config.json", "tokenizer.json", "vocabulary.txt"]
+    assert model.size > 480_000_000

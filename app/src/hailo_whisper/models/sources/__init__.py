@@ -17,7 +17,6 @@ from .patience import Patience
 from .wheels import WheelsSource
 
 __all__ = [
-    "DEFAULT_ORDER",
     "KNOWN",
     "BundleSource",
     "FolderSource",
@@ -32,7 +31,6 @@ __all__ = [
     "parse",
 ]
 
-DEFAULT_ORDER = ("hub", "https", "wheels")
 KNOWN = "hub, https, wheels, folder:/path/to/folder, bundle:/path/to/bundle, mirror:https://host/path or mirror:file:///path"
 
 
