@@ -2,6 +2,7 @@
 
 import contextlib
 import http.server
+import ssl
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -181,7 +182,9 @@ class Hub:
 
 
 @contextlib.contextmanager
-def playing(files: Mapping[str, bytes], scripts: Mapping[str, list[Answer]] | None = None) -> Iterator[Hub]:
+def playing(
+    files: Mapping[str, bytes], scripts: Mapping[str, list[Answer]] | None = None, tls: ssl.SSLContext | None = None
+) -> Iterator[Hub]:
     """Run a hub with these files, by their last names, whatever folder they are asked for in."""
     hub = Hub(files=files, scripts=dict(scripts or {}))
 
@@ -194,15 +197,22 @@ def playing(files: Mapping[str, bytes], scripts: Mapping[str, list[Answer]] | No
         def do_GET(self) -> None:
             hub.handle(self)
 
+        def handle(self) -> None:
+            # A client that likes the certificate no more than it should ends the connection in the middle of the handshake.
+            with contextlib.suppress(OSError):
+                super().handle()
+
         def log_message(self, format: str, *args: object) -> None:  # noqa: A002 (the base class calls it so)
             pass
 
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
         server.daemon_threads = True
+        if tls:
+            server.socket = tls.wrap_socket(server.socket, server_side=True)
         server.block_on_close = False
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
         thread.start()
-        hub.address = f"http://127.0.0.1:{server.server_port}"
+        hub.address = f"{'https' if tls else 'http'}://127.0.0.1:{server.server_port}"
         yield hub
         server.shutdown()
         thread.join()

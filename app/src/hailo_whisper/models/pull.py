@@ -96,11 +96,15 @@ def _fetch(
     failed: list[str] = []
     absent: list[str] = []
     for source in sources:
-        notify(f"{model.name}: fetching {model.size / 1e6:.0f} MB from {source.name}")
         try:
-            _try(source, model, store, staging, make_progress)
+            extra = source.extra_space(model)
+            notify(f"{model.name}: fetching {model.size / 1e6:.0f} MB from {source.name}")
+            _try(source, model, store, staging, extra=extra, make_progress=make_progress)
+        except NotOffered as error:
+            absent.append(f"{source.name}: {_words(error)}")
+            continue
         except (SourceFailed, PlacementFailed, OSError) as error:
-            (absent if isinstance(error, NotOffered) else failed).append(f"{source.name}: {_words(error)}")
+            failed.append(f"{source.name}: {_words(error)}")
             notify(f"{model.name}: {source.name}: {_words(error)}")
             with writing(store.root):
                 (staging.forget if _is_full(error) else staging.clear)()
@@ -124,10 +128,11 @@ def _try(
     model: Model,
     store: Store,
     staging: Staging,
+    *,
+    extra: int,
     make_progress: Callable[[str, int], Progress],
 ) -> None:
     """Fetch from one source, and once more from the beginning when what it went on with turns out to be something else."""
-    extra = source.extra_space(model)
     begun = staging.kept
     require_space(store.root, model.size + extra - begun)
     for resumed in (True, False) if begun else (False,):

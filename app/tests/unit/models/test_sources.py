@@ -394,7 +394,9 @@ class TestHttps:
             assert not two.asked_for("model.bin")
 
     def test_a_model_without_addresses_is_no_fault_when_another_source_has_it(self, store: Store, stick: Path) -> None:
-        assert pull("small", store, [HttpsSource(), FolderSource(stick)]).failed == ()
+        lines: list[str] = []
+        assert pull("small", store, [HttpsSource(), FolderSource(stick)], notify=lines.append).failed == ()
+        assert lines == [f"small: fetching 0 MB from folder:{stick}"]
         with pytest.raises(PullFailed, match="https: the catalog knows no address for small"):
             pull("small", store, [HttpsSource()], force=True)
 

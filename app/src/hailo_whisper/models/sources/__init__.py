@@ -42,13 +42,13 @@ class Source(Protocol):
         """How users call it, such as `hub` or `folder:/media/stick`."""
 
     def extra_space(self, model: Model) -> int:
-        """Bytes needed on the disk for a while, beside the files themselves."""
+        """Bytes needed on the disk for a while, beside the files themselves. Raises NotOffered when it never has the model."""
 
     def fetch(self, model: Model, into: Path, work: Path, progress: Progress) -> None:
         """Write every file of the model into the folder `into`, using the folder `work` as scratch space.
 
         `work` may hold what an interrupted transfer left there, from this source or another: it may be gone on with. Raises
-        SourceFailed when it cannot, NotOffered when it never could. Never waits for ever.
+        SourceFailed when it cannot. Never waits for ever.
         """
 
 

@@ -21,18 +21,23 @@ class HttpsSource:
         self._reach = Reach(self._patience.connect, "sources.https in the catalog")
 
     def extra_space(self, model: Model) -> int:
-        """None: what is downloaded is moved to its place."""
+        """None: what is downloaded is moved to its place. Raises NotOffered without addresses."""
+        _of(model)
         return 0
 
     def fetch(self, model: Model, into: Path, work: Path, progress: Progress) -> None:
         """Download the files. Raises SourceFailed."""
-        addresses = model.sources.https
-        if addresses is None:
-            raise NotOffered(f"the catalog knows no address for {model.name}")
+        addresses = _of(model)
         for address in addresses.values():
             self._reach.check(address)
         items = [Item(name, addresses[name], expected) for name, expected in model.files.items()]
         transfer(items, into, work, progress, patience=self._patience)
+
+
+def _of(model: Model) -> dict[str, str]:
+    if model.sources.https is None:
+        raise NotOffered(f"the catalog knows no address for {model.name}")
+    return model.sources.https
 
 
 class MirrorSource:

@@ -27,14 +27,13 @@ class HubSource:
         self._reach = Reach(self._patience.connect, "HF_ENDPOINT")
 
     def extra_space(self, model: Model) -> int:
-        """None: what is downloaded is moved to its place."""
+        """None: what is downloaded is moved to its place. Raises NotOffered without a repository."""
+        _of(model)
         return 0
 
     def fetch(self, model: Model, into: Path, work: Path, progress: Progress) -> None:
         """Copy or download the files. Raises SourceFailed; a dead hub costs one connection time-out."""
-        hub = model.sources.hub
-        if hub is None:
-            raise NotOffered(f"the catalog knows no hub repository for {model.name}")
+        hub = _of(model)
         absent = [name for name in model.files if not _copy_cached(hub, name, model.files[name], into)]
         if not absent:
             return
@@ -51,6 +50,12 @@ class HubSource:
             copied=sum((into / name).stat().st_size for name in model.files if name not in absent),
             refused="set HF_TOKEN to a token that may read it",
         )
+
+
+def _of(model: Model) -> Hub:
+    if model.sources.hub is None:
+        raise NotOffered(f"the catalog knows no hub repository for {model.name}")
+    return model.sources.hub
 
 
 def endpoint() -> str:

@@ -216,8 +216,12 @@ def _root(error: BaseException) -> BaseException:
 def _words(error: BaseException) -> str:
     """What went wrong, in one line: the first error of the chain knows best."""
     root = _root(error)
+    if isinstance(root, ssl.SSLCertVerificationError):
+        return f"its certificate is not trusted: {root.verify_message}"
     # asyncio has words of its own for a refused connection, with an address in them.
-    text = os.strerror(root.errno) if isinstance(root, OSError) and root.errno and root.errno > 0 else str(root)
+    text = str(root)
+    if isinstance(root, OSError) and not isinstance(root, ssl.SSLError) and root.errno and root.errno > 0:
+        text = os.strerror(root.errno)
     return (text.strip() or type(root).__name__).splitlines()[0].rstrip(".")
 
 

