@@ -208,7 +208,8 @@ def playing(
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
         server.daemon_threads = True
         if tls:
-            server.socket = tls.wrap_socket(server.socket, server_side=True)
+            # Each handler's thread does its own handshake: one that is left in the middle holds up nobody.
+            server.socket = tls.wrap_socket(server.socket, server_side=True, do_handshake_on_connect=False)
         server.block_on_close = False
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
         thread.start()
