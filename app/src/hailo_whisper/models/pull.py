@@ -11,7 +11,7 @@ from .catalog import Model
 from .placement import PlacementFailed, Staging, adopt, locked, require_space, writing
 from .progress import Progress, progress
 from .sources import NotOffered, Source, SourceFailed
-from .store import MANIFEST, ModelUnusable, Store, read_manifest, write_manifest
+from .store import MANIFEST, ModelUnusable, Store, read_manifest, recorded_entry, write_manifest
 from .sums import difference
 
 Change = Literal["unchanged", "repaired", "pulled"]
@@ -180,6 +180,7 @@ def _repair(store: Store, model: Model) -> bool:
         recorded = store.is_as_verified(model.name)
         if not recorded:
             source = read_manifest(folder).get("source")
-            write_manifest(folder, model, source if isinstance(source, str) else "unknown")
+            own = recorded_entry(folder) is not None
+            write_manifest(folder, model, source if isinstance(source, str) else "unknown", own=own)
         adopted = [adopt(folder / file) for file in _ours(model)]
     return not recorded or any(adopted)

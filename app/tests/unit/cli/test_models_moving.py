@@ -147,9 +147,9 @@ def test_a_hubs_cache_is_filled_once_and_linked_to(stick: Path, tmp_path: Path, 
     assert not cache.exists()
     assert _run(*pull) == 0
     assert _out(capsys) == [f"pulled one from folder:{stick}"]
-    for more, said in (((), "unchanged one"), (("--check",), "unchanged one"), (("--force",), f"pulled one from folder:{stick}")):
+    for more, line in (((), "unchanged one"), (("--check",), "unchanged one"), (("--force",), f"pulled one from folder:{stick}")):
         assert _run(*pull, *more) == 0
-        assert _out(capsys) == [said]
+        assert _out(capsys) == [line]
     assert [path.name for path in cache.iterdir()] == ["models--Owner--fake"]
     (tmp_path / "hf").chmod(0o700)
     assert _run("import", tmp_path / "hf", "--link", "--dest", store) == 0

@@ -84,6 +84,14 @@ def test_a_model_of_ones_own_is_held_to_the_sums_that_it_has(store: Store, own: 
         store.verify("my-whisper")
 
 
+def test_a_pull_repairs_the_record_of_an_imported_model_and_keeps_its_entry(store: Store, own: Path) -> None:
+    bring(survey(own, store.catalog)[0], store)
+    os.utime(store.root / "my-whisper" / "model.bin")
+    assert pull("my-whisper", store, []).change == "repaired"
+    assert pull("my-whisper", store, []).change == "unchanged"
+    assert [model.name for model in store.installed()] == ["my-whisper"]
+
+
 def test_a_store_of_ours_is_a_folder_like_any(store: Store, own: Path, known: Catalog, tmp_path: Path) -> None:
     bring(survey(own, store.catalog)[0], store)
     other = Store(tmp_path / "other", known)
