@@ -73,8 +73,9 @@ def test_a_key_with_our_number_and_other_bytes_is_refused() -> None:
         signed().replace("trusted comment", "a comment"),
         signed().rsplit("\n", 2)[0],
         signed()[:-6] + "!!==\n",
-    ]
-    + [signed(method=b"XX"), signed(number=b"short")],
+        signed(method=b"XX"),
+        signed(number=b"short"),
+    ],
 )
 def test_what_is_no_signature_is_refused(text: str) -> None:
     with pytest.raises(SignatureWrong, match="not one of minisign"):
