@@ -50,6 +50,7 @@ class TestReadiness:
                 "worker_restarts": 0,
                 "failed_starts": 0,
                 "next_start_seconds": None,
+                "offered": [],
             }
             early = asyncio.create_task(served.transcribe())
             await asyncio.sleep(0.1)
@@ -66,6 +67,7 @@ class TestReadiness:
                     "worker_restarts": 0,
                     "failed_starts": 0,
                     "next_start_seconds": None,
+                    "offered": [],
                 },
             )
 

@@ -25,7 +25,14 @@ def test_the_list(server: ServerProcess) -> None:
     (model,) = body["data"]
     created = model.pop("created")
     assert created > 1_600_000_000
-    assert model == {"id": "base", "object": "model", "owned_by": "hailo-whisper", "capabilities": CAPABILITIES}
+    assert model == {
+        "id": "base",
+        "object": "model",
+        "owned_by": "hailo-whisper",
+        "state": "ready",
+        "reason": None,
+        "capabilities": CAPABILITIES,
+    }
     assert body["object"] == "list"
 
 

@@ -124,6 +124,8 @@ class Model(_Reply):
     object: Literal["model"]
     created: int = Field(description="When its files were put in place, in seconds since 1970.")
     owned_by: str
+    state: str = Field(description="As of readiness: ready, unloaded (loaded on request), loading, failed or closed.")
+    reason: str | None = Field(description="Why it cannot be used, or why another stands in.")
     capabilities: Capabilities | None = Field(description="null until the model was loaded for the first time.")
     alias_of: str = Field(
         "", description="The model itself, where `id` is one of OpenAI's names, or the one that it stands in for."
@@ -132,7 +134,7 @@ class Model(_Reply):
 
 
 class ModelList(_Reply):
-    """The model that answers."""
+    """The models that answer, the configured one first."""
 
     object: Literal["list"]
     data: list[Model]
@@ -145,6 +147,14 @@ class Health(_Reply):
     version: str
 
 
+class Offered(_Reply):
+    """A model beside the configured one."""
+
+    model: str
+    status: str
+    reason: str | None
+
+
 class Readiness(_Reply):
     """Whether requests are served, and why not."""
 
@@ -155,6 +165,7 @@ class Readiness(_Reply):
     worker_restarts: int
     failed_starts: int
     next_start_seconds: int | None
+    offered: list[Offered] = Field(description="The further models (`models.offered`), on which the status does not depend.")
 
 
 ALL: tuple[type[BaseModel], ...] = (

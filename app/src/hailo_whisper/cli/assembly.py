@@ -3,8 +3,13 @@
 from pathlib import Path
 
 from ..engines.launch import Launch, Patience, WarmUp
+from ..engines.supervisor import Supervisor
 from ..models import catalog
 from ..models.store import Store
+from ..scheduling.lineup import Hosted
+from ..scheduling.scheduler import Scheduler
+from ..service import memory
+from ..service.metrics import Metrics
 from ..settings import Settings
 from .choice import Choice
 
@@ -13,13 +18,18 @@ CATALOG_ENGINES = {ENGINE: "ctranslate2"}
 """What the catalog calls them; one that is not named takes every model."""
 
 
-def launch(settings: Settings, engine: str, warm_up: WarmUp) -> Launch:
-    """How a worker is started: `engine` is `module:Class`."""
+def launch(settings: Settings, engine: str, warm_up: WarmUp, offered: str | None = None) -> Launch:
+    """How a worker is started for the configured model, or for one of those `offered` beside it: `engine` is `module:Class`."""
     model = settings.model
     store = Store(Path(settings.storage.models), catalog.load(extra=Path(settings.models.catalog)))
-    path = Path(model.path) if model.path else None
-    choice = Choice(store, model.name, engine=CATALOG_ENGINES.get(engine), path=path, fallback=model.fallback)
+    kind = CATALOG_ENGINES.get(engine)
+    if offered:
+        choice = Choice(store, offered, engine=kind, most_mb=memory_mb(settings))
+    else:
+        path = Path(model.path) if model.path else None
+        choice = Choice(store, model.name, engine=kind, path=path, fallback=model.fallback)
     return Launch(
+        model=offered or model.name,
         engine=engine,
         prepare=choice.find,
         compute_type=model.compute_type,
@@ -31,7 +41,23 @@ def launch(settings: Settings, engine: str, warm_up: WarmUp) -> Launch:
     )
 
 
+def offered(settings: Settings) -> list[str]:
+    """Names of the models beside the configured one, each once."""
+    return [name for name in dict.fromkeys(settings.models.offered) if name != settings.model.name]
+
+
+def memory_mb(settings: Settings) -> int:
+    """Memory of all models together."""
+    return settings.models.memory_mb or memory.machine_mb() // 2
+
+
+def hosted(launch: Launch, settings: Settings, metrics: Metrics, *, on_demand: bool = False) -> Hosted:
+    """A model, ready to be started."""
+    supervisor = Supervisor(launch, patience(settings), metrics, on_demand=on_demand)
+    return Hosted(supervisor, Scheduler(supervisor, settings, metrics))
+
+
 def patience(settings: Settings) -> Patience:
-    """How long to wait for the worker."""
+    """How long to wait for a worker."""
     limits = settings.limits
     return Patience(limits.load_seconds, limits.batch_seconds, limits.deadline_factor, settings.model.keep_alive)

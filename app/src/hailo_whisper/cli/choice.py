@@ -9,22 +9,33 @@ from ..models import format as formats
 from ..models.store import Store, read_manifest
 from ..models.unusable import ModelUnusable
 
+PROCESS_MB = 200
+"""What a worker needs beside the files of its model, about."""
+
 
 class Choice:
     """Finds a model again and again: what is there changes while the server runs.
 
     `engine` is that of the models that can be loaded, as the catalog calls it; None: every one can be. With a `path`, the model
-    `name` is the folder of that path. Each method blocks.
+    `name` is the folder of that path. One that needs more memory than `most_mb` is refused. Each method blocks.
     """
 
     def __init__(
-        self, store: Store, name: str, *, engine: str | None, path: Path | None = None, fallback: Sequence[str] = ()
+        self,
+        store: Store,
+        name: str,
+        *,
+        engine: str | None,
+        path: Path | None = None,
+        fallback: Sequence[str] = (),
+        most_mb: int | None = None,
     ) -> None:
         self._store = store
         self._name = name
         self._engine = engine
         self._path = path
         self._fallback = fallback
+        self._most_mb = most_mb
         # What was found unusable, with what its folder was like: gigabytes are not hashed again until that changes.
         self._refused: dict[Path, tuple[object, ModelUnusable]] = {}
 
@@ -53,9 +64,14 @@ class Choice:
                 f"The model {name} is {what}, and this service needs one for {self._engine}. "
                 f"Set model.name to one of: {', '.join(others)}."
             )
+        if self._most_mb is not None and model.memory_mb > self._most_mb:
+            raise ModelUnusable(
+                f"The model {name} needs {model.memory_mb} MB of memory, and all models together may have {self._most_mb}. "
+                "Raise models.memory_mb, or offer a smaller one."
+            )
         folder = self._store.root / model.name
         self._unless_refused(folder, lambda: self._store.path(model.name))
-        return Found(model.name, folder, _weights_sum(folder))
+        return Found(model.name, folder, _weights_sum(folder), model.memory_mb)
 
     def _own(self, folder: Path) -> Found:
         def check() -> None:
@@ -65,7 +81,8 @@ class Choice:
 
         self._unless_refused(folder, check)
         # Nobody has compared it with anything, so there is no sum to tell.
-        return Found(self._name, folder)
+        size = sum(path.stat().st_size for path in folder.iterdir() if path.is_file())
+        return Found(self._name, folder, memory_mb=size // 1_000_000 + PROCESS_MB)
 
     def _unless_refused(self, folder: Path, check: Callable[[], object]) -> None:
         # Before it is looked at, so that what changes meanwhile is not missed.

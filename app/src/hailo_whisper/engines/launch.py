@@ -27,6 +27,8 @@ class Found:
     """The folder with its files."""
     sha256: str | None = None
     """Of its largest file, which are the weights, as it was when they were verified; None when nobody has."""
+    memory_mb: int = 0
+    """What a worker with it is expected to need, in MB."""
     fallback_for: str | None = None
     """The model in whose place it stands, because that one cannot be used."""
     reason: str | None = None
@@ -37,6 +39,8 @@ class Found:
 class Launch:
     """How a worker is started. `prepare` finds the model and verifies it, or raises Failure; it may block, and is asked often."""
 
+    model: str
+    """The configured name of the model."""
     engine: str
     """`module:Class` of the engine."""
     prepare: Callable[[], Found]

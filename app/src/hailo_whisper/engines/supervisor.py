@@ -1,4 +1,4 @@
-"""The server's one worker: started, warmed up, asked, killed at its deadline, unloaded when idle, started again.
+"""The worker of a model: started, warmed up, asked, killed at its deadline, unloaded when idle, started again.
 
 The rest of the server sees one object that either transcribes or says at once why it cannot.
 """
@@ -6,7 +6,7 @@ The rest of the server sees one object that either transcribes or says at once w
 import asyncio
 import logging
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from enum import StrEnum
 
 from ..service.child import ChildDied, ChildTimeout
@@ -23,10 +23,16 @@ log = logging.getLogger(__name__)
 PING_SECONDS = 5.0
 LOOK_SECONDS = 2.0
 """How often the models' folders are looked at while there is no worker because of them, or another model's."""
+ROOM_SECONDS = 0.1
+"""How often it is asked whether there is room in the memory now."""
 MOST_ERRORS = 3
 """Batches in a row over which the engine may raise before its process is taken for sick."""
 LONG_LIFE = 60.0
 """Seconds after which a worker that dies has not died at once."""
+
+
+Room = Callable[[Found], str | None]
+"""Asked before a worker is started: None when there is room for it in the memory, else why there is none yet."""
 
 
 class State(StrEnum):
@@ -40,10 +46,17 @@ class State(StrEnum):
 
 
 class Supervisor:
-    """Keeps one warmed-up worker. `run` is its task; everything else may be called while it runs."""
+    """Keeps one warmed-up worker. `run` is its task; everything else may be called while it runs.
 
-    def __init__(self, launch: Launch, patience: Patience, metrics: Metrics) -> None:
+    With `on_demand` there is none before the first request, nor when one is lost and nobody waits for another.
+    """
+
+    def __init__(self, launch: Launch, patience: Patience, metrics: Metrics, *, on_demand: bool = False) -> None:
         self._launch = launch
+        self._on_demand = on_demand
+        self.room: Room = lambda _: None
+        # Why there is no room for it, while somebody waits for that.
+        self._full: str | None = None
         self._patience = patience
         self._metrics = metrics
         self._breaker = Breaker()
@@ -61,9 +74,14 @@ class Supervisor:
         self.state = State.LOADING
         self.reason: str | None = "The model is being loaded."
         self.found: Found | None = None
-        """The model that was loaded last, or is being loaded."""
+        """The model that was found last: the one that is loaded, if any is."""
         self.capabilities: Capabilities | None = None
         self.restarts = 0
+
+    @property
+    def model(self) -> str:
+        """The configured name of the model."""
+        return self._launch.model
 
     @property
     def pid(self) -> int | None:
@@ -124,7 +142,7 @@ class Supervisor:
                         raise Unavailable(f"The server cannot transcribe now: {self.reason}", 10)
                     await self._changed.wait()
         except TimeoutError:
-            raise Unavailable("The model is still being loaded. Try again in a moment.", 5) from None
+            raise Unavailable(self._full or "The model is still being loaded. Try again in a moment.", 5) from None
 
     def rest(self) -> None:
         """There is nothing more to do for now: the model may be unloaded when its time has come."""
@@ -132,6 +150,14 @@ class Supervisor:
         self._used = time.monotonic()
         if self._patience.keep_alive == 0:
             self._stir.set()
+
+    def unload(self) -> bool:
+        """End the worker if it is idle, because another model needs its memory. Whether it will be ended."""
+        if self.state is not State.READY or self._wanted or not self._handle or self._handle.busy:
+            return False
+        self._set(State.UNLOADED, None)
+        self._stir.set()
+        return True
 
     async def transcribe(self, items: Sequence[Item], options: Options) -> list[WindowResult]:
         """Transcribe one batch, across requests. `capabilities.lanes` of them and the express may be under way at a time; others wait.
@@ -174,6 +200,8 @@ class Supervisor:
         """Start a worker, and another whenever it is lost, until cancelled."""
         try:
             while True:
+                while self.state is State.UNLOADED and not self._wanted and not (self._on_demand and self._replace):
+                    await self._stirred(None)
                 handle = await self._bring_up()
                 if handle:
                     await self._watch(handle)
@@ -193,8 +221,14 @@ class Supervisor:
             self._failed(error, str(error))
             await self._stirred(LOOK_SECONDS)
             return None
-        if self.state is State.FAILED and not self._breaker.failures:
+        if self._needless:
+            self.found = found
+            self._set(State.UNLOADED, None)
+            return None
+        if self.state is State.UNLOADED or (self.state is State.FAILED and not self._breaker.failures):
             self._set(State.LOADING, "The model is being loaded.")
+        if not await self._make_room(found):
+            return None
         try:
             return await self._start(found)
         except Exception as error:
@@ -205,6 +239,26 @@ class Supervisor:
             self._failed(error, f"{error}; this was attempt {self._breaker.failures}, the next is {again}")
             await self._await_chance(found)
             return None
+
+    @property
+    def _needless(self) -> bool:
+        """Whether nobody waits for a worker that is there on demand only."""
+        return self._on_demand and not self._wanted
+
+    async def _make_room(self, found: Found) -> bool:
+        """Wait until there is room for a worker. False when that takes longer than anybody wants one, or another is wanted."""
+        try:
+            while full := self.room(found):
+                if self._needless or self._replace:
+                    self._set(State.UNLOADED if self._needless else State.LOADING, None)
+                    return False
+                if full != self._full:
+                    self._full = full
+                    self._set(State.LOADING, full)
+                await self._stirred(ROOM_SECONDS)
+        finally:
+            self._full = None
+        return True
 
     async def _start(self, found: Found) -> Handle:
         self._lost = None
@@ -262,9 +316,6 @@ class Supervisor:
             self._drop()
         else:
             self._drop()
-            while not self._wanted:
-                await self._stirred(None)
-            self._set(State.LOADING, "The model is being loaded.")
 
     async def _replace_lost(self) -> None:
         self._drop()
@@ -292,7 +343,7 @@ class Supervisor:
 
     async def _look_after(self, handle: Handle) -> None:
         """Unload a worker that was idle for long enough; see whether one that stays still answers."""
-        if self._lost or self._replace or handle.busy:
+        if self._lost or self._replace or handle.busy or self.state is not State.READY:
             return
         now = time.monotonic()
         if not self._wanted and 0 <= self._patience.keep_alive <= now - self._used:
@@ -352,6 +403,6 @@ class Supervisor:
 
     def _set(self, state: State, reason: str | None) -> None:
         self.state, self.reason = state, reason
-        self._metrics.model_state(state)
+        self._metrics.model_state(self.model, state)
         self._changed.set()
         self._changed = asyncio.Event()

@@ -4,9 +4,9 @@ import hashlib
 from pathlib import Path
 
 import pytest
-from stored import content, place, store_of, write_catalog
+from stored import MEMORY_MB, content, place, store_of, write_catalog
 
-from hailo_whisper.cli.choice import Choice
+from hailo_whisper.cli.choice import PROCESS_MB, Choice
 from hailo_whisper.engines.launch import Found
 from hailo_whisper.models import catalog
 from hailo_whisper.models import store as stores
@@ -32,7 +32,7 @@ def refused(chosen: Choice) -> str:
 def test_the_model_with_the_sum_of_its_weights(store: Store) -> None:
     folder = place(store, "large")
     weights = hashlib.sha256(content("large")["model.bin"]).hexdigest()
-    assert choice(store).find() == Found("large", folder, sha256=weights)
+    assert choice(store).find() == Found("large", folder, sha256=weights, memory_mb=MEMORY_MB)
 
 
 def test_a_missing_model_says_which_command_mends_it(store: Store) -> None:
@@ -97,7 +97,7 @@ def test_a_mode_that_is_mended_is_noticed(tmp_path: Path, model_folder: Path, st
     assert "config.json is empty" in refused(chosen)
     (model_folder / "config.json").write_text("{}")
     (model_folder / "config.json").chmod(0o600)
-    assert chosen.find() == Found("large", model_folder)
+    assert chosen.find() == Found("large", model_folder, memory_mb=PROCESS_MB)
 
 
 def test_a_model_of_another_engine(tmp_path: Path) -> None:
