@@ -167,7 +167,7 @@ class Hub:
             self.requests.append(f"{handler.command} {path}" + (f" from {start}" if unit else ""))
             self.headers.append({key.lower(): value for key, value in handler.headers.items()})
             answers = self.scripts.get(name, [])
-            answer = answers.pop(0) if answers and handler.command == "GET" else None
+            answer = answers.pop(0) if answers and handler.command != "HEAD" else None
         try:
             request = Request(handler, self.files.get(name, b""), start)
             if answer is not None:
@@ -195,6 +195,9 @@ def playing(
             hub.handle(self)
 
         def do_GET(self) -> None:
+            hub.handle(self)
+
+        def do_CONNECT(self) -> None:
             hub.handle(self)
 
         def handle(self) -> None:

@@ -9,6 +9,7 @@ from typing import Literal
 from ..failure import Failure
 from .catalog import Model
 from .placement import PlacementFailed, Staging, adopt, locked, require_space, writing
+from .plausible import doubt
 from .progress import Progress, progress
 from .sources import NotOffered, Source, SourceFailed
 from .store import MANIFEST, ModelUnusable, Store, read_manifest, recorded_entry, write_manifest
@@ -155,6 +156,9 @@ def _fault(model: Model, files: Path) -> str | None:
         fault = difference(path, expected)
         if fault:
             return f"what arrived is not the pinned model: {fault}"
+        odd = doubt(path) if expected.sha256 is None else None
+        if odd:
+            return f"what arrived cannot be the model: {odd}"
     return None
 
 

@@ -313,6 +313,18 @@ class TestSurroundings:
         transfer([item], into, work, progress("small", 1), patience=PATIENCE)
         assert hub.requests == ["GET http://publisher.invalid/model.bin"]
 
+    @pytest.mark.parametrize(
+        ("code", "said"),
+        [(407, r"the proxy refuses it \(407 .*check the user and the password in https_proxy"), (502, "502 .* 3 times")],
+    )
+    def test_a_proxy_that_refuses_is_said(
+        self, into: Path, work: Path, hub: Hub, monkeypatch: pytest.MonkeyPatch, code: int, said: str
+    ) -> None:
+        monkeypatch.setenv("https_proxy", hub.address)
+        hub.scripts["publisher.invalid:443"] = [status(code)] * 9
+        with pytest.raises(SourceFailed, match=said):
+            transfer([Item("a", "https://publisher.invalid/a", _pinned())], into, work, progress("small", 1), patience=PATIENCE)
+
     def test_a_token_does_not_go_on_to_another_host(self, into: Path, work: Path, hub: Hub) -> None:
         with playing({"model.bin": BIG}) as store:
             elsewhere = store.address.replace("127.0.0.1", "localhost")

@@ -146,6 +146,8 @@ class _Transfer:
             return SourceFailed(f"{item.name}: the server redirects in a circle")
         if isinstance(error, (httpx2.InvalidURL, httpx2.UnsupportedProtocol, httpx2.LocalProtocolError)):
             return SourceFailed(f"{item.name}: {_words(error)}")
+        if isinstance(error, httpx2.ProxyError) and str(error).startswith("4"):
+            return SourceFailed(f"{item.name}: the proxy refuses it ({error}): check the user and the password in https_proxy")
         if isinstance(_root(error), ssl.SSLError):
             return SourceFailed(f"{item.name}: {_words(error)} (SSL_CERT_FILE names further certificates)")
         if isinstance(error, TimeoutError):
