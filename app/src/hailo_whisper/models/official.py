@@ -45,13 +45,15 @@ def tokenizer(vocabulary: int) -> str:
 
 
 def _with_cantonese(text: str) -> str:
-    """Put the token <|yue|> behind the last language. What came after it moves up by one."""
+    """Put the token <|yue|> behind the last language. What came after it moves up by one, and one is called otherwise since then."""
     described = json.loads(text)
     tokens = described["added_tokens"]
     behind = next(place for place, token in enumerate(tokens) if token["content"] == "<|su|>") + 1
     first = tokens[behind]["id"]
     for token in tokens[behind:]:
         token["id"] += 1
+        if token["content"] == "<|nocaptions|>":
+            token["content"] = "<|nospeech|>"
     tokens.insert(behind, tokens[behind - 1] | {"id": first, "content": "<|yue|>"})
     for special in described["post_processor"]["special_tokens"].values():
         special["ids"] = [number + (number >= first) for number in special["ids"]]
@@ -69,7 +71,7 @@ def tokens(tokenizer_json: str, vocabulary: int) -> list[str]:
 def suppressed(vocabulary: int) -> dict[str, Any]:
     """The tokens that a decoder must not say, ever or at the beginning, and those of the languages: as in OpenAI's own settings."""
     never = _SYMBOLS_ENGLISH if vocabulary == ENGLISH else _SYMBOLS
-    # <|startoftranscript|>, and <|translate|> to <|nocaptions|>, which follow the languages.
+    # <|startoftranscript|>, and <|translate|> to <|nocaptions|> (<|nospeech|>), which follow the languages.
     start, languages = (50257, range(50259, 50357)) if vocabulary == ENGLISH else (50258, range(50259, vocabulary - 1507))
     return {
         "suppress_ids": [*never, start, *range(languages.stop, languages.stop + 5)],

@@ -84,15 +84,18 @@ def test_a_missing_tensor_is_named(tmp_path: Path, name: str) -> None:
         _convert(tmp_path / "model", sizes, tensors)
 
 
-@pytest.mark.parametrize(("name", "vocabulary"), [("tiny.en", official.ENGLISH), ("base", official.MULTILINGUAL)])
-def test_the_small_files_are_the_published_ones(tmp_path: Path, name: str, vocabulary: int) -> None:
+@pytest.mark.parametrize("name", [checkpoint.name for checkpoint in official.load() if checkpoint.name != "large-v1"])
+def test_the_small_files_are_the_published_ones(tmp_path: Path, name: str) -> None:
     """By the sums in the catalog: the tokenizer, the vocabulary and, with the model's heads, the settings."""
     heads = next(checkpoint.heads for checkpoint in official.load() if checkpoint.name == name)
-    sizes, tensors = checkpoints.made_up(vocabulary)
-    convert(Checkpoint(sizes, tensors), heads, tmp_path)
+    newer = "v3" in name
+    vocabulary = official.ENGLISH if name.endswith(".en") else official.MULTILINGUAL_V3 if newer else official.MULTILINGUAL
+    sizes, tensors = checkpoints.made_up(vocabulary, mels=128 if newer else 80)
+    names = convert(Checkpoint(sizes, tensors), heads, tmp_path)
     files = catalog.load().get(name).files
-    assert files.keys() == {"model.bin", "config.json", "tokenizer.json", "vocabulary.txt"}
-    for file in files.keys() - {"model.bin"}:
+    assert files.keys() == set(names)
+    # The published tokenizers of large-v3 were written by other versions of the library: the same tokens, in other words.
+    for file in files.keys() - ({"model.bin", "tokenizer.json"} if newer else {"model.bin"}):
         assert difference(tmp_path / file, files[file]) is None
 
 
@@ -102,7 +105,9 @@ def test_large_v3_has_a_token_for_cantonese_behind_the_languages() -> None:
     assert after["model"] == before["model"]
     old = {token["content"]: token["id"] for token in before["added_tokens"]}
     new = {token["content"]: token["id"] for token in after["added_tokens"]}
-    assert new == {content: number + (number > old["<|su|>"]) for content, number in old.items()} | {"<|yue|>": 50358}
+    moved = {content: number + (number > old["<|su|>"]) for content, number in old.items()}
+    moved["<|nospeech|>"] = moved.pop("<|nocaptions|>")
+    assert new == moved | {"<|yue|>": 50358}
     assert list(new.values()) == sorted(new.values())
     assert after["post_processor"]["special_tokens"]["<|notimestamps|>"]["ids"] == [50364]
     tokens = official.tokens(json.dumps(after), official.MULTILINGUAL_V3)
