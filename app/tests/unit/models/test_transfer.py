@@ -19,7 +19,9 @@ from hailo_whisper.models.sources import Patience, SourceFailed
 from hailo_whisper.models.sources.transfer import Item, transfer
 
 BIG = os.urandom(3_000_000)
-PATIENCE = Patience(connect=1, stall=0.4, tries=3, pause=0.01)
+# A busy machine may take a while for what should take none; what is to stall is not waited for as long.
+PATIENCE = Patience(connect=5, stall=5, tries=3, pause=0.01)
+HASTE = Patience(connect=1, stall=0.5, tries=3, pause=0.01)
 
 
 @pytest.fixture(autouse=True)
@@ -78,7 +80,7 @@ class TestTriedAgain:
     """Faults that may pass."""
 
     def test_what_stalls_after_a_megabyte_is_taken_up_there(self, bring: Callable[..., bytes], hub: Hub) -> None:
-        assert bring(stall(1_000_000, 3)) == BIG
+        assert bring(stall(1_000_000, 3), patience=HASTE) == BIG
         first, second = hub.asked_for("model.bin")
         assert first == "GET /small/model.bin"
         assert second == "GET /small/model.bin from 1000000"
@@ -140,14 +142,14 @@ class TestGivenUp:
         assert time.monotonic() - began < 1
 
     def test_a_stall_again_and_again(self, bring: Callable[..., bytes], work: Path) -> None:
-        self._fails(bring, stall(1_000_000, 3), cut(0), cut(0), said="the connection ended after 1000000")
+        self._fails(bring, stall(1_000_000, 3), cut(0), cut(0), said="the connection ended after 1000000", patience=HASTE)
         (part,) = work.iterdir()
         assert part.stat().st_size == 1_000_000
         assert part.name == f"model.bin.{_pinned().sha256}"
 
     def test_a_byte_now_and_then_is_a_stall(self, bring: Callable[..., bytes]) -> None:
         began = time.monotonic()
-        self._fails(bring, *[drip(5)] * 3, said=r"hardly anything arrived for 0\.4 seconds, 3 times")
+        self._fails(bring, *[drip(5)] * 3, said=r"hardly anything arrived for 0\.5 seconds, 3 times", patience=HASTE)
         assert time.monotonic() - began < 5
 
     def test_nothing_but_silence(self, bring: Callable[..., bytes]) -> None:
