@@ -64,6 +64,11 @@ def _in_bundle(path: Path, catalog: Catalog, trust: Trust) -> list[Found]:
     for packed in bundle.manifest.models:
         name = packed.entry.name
         own = packed.entry if packed.own or name not in catalog else None
+        if own and name in catalog and bundle.comment is None:
+            raise ImportFailed(
+                f"{path} brings a {name} with other files than the catalog's, and nobody who is trusted here has signed it. Have it signed "
+                "with a key of models.signing_keys, or import what it was made of."
+            )
         found.append(Found(name, f"bundle:{path}", own, bundle=bundle))
     return found
 
@@ -138,7 +143,7 @@ def _model(folder: Path, catalog: Catalog, name: str | None) -> Found | None:
     if not foreign.is_model(folder):
         return None
     recorded = recorded_entry(folder)
-    if recorded and name in (None, recorded.name):
+    if recorded and name in (None, recorded.name) and recorded.name not in catalog:
         return Found(recorded.name, f"folder:{folder}", recorded, {file: folder / file for file in recorded.files})
     return _own(foreign.entry(folder, name or folder.name), folder, catalog)
 

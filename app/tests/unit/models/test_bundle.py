@@ -22,7 +22,8 @@ from hailo_whisper.models.signature import Trust, public_key
 from hailo_whisper.models.sources import FolderSource, NotOffered, parse
 from hailo_whisper.models.sources.bundle import BundleSource
 from hailo_whisper.models.store import ModelUnusable, Store, write_manifest
-from hailo_whisper.models.survey import survey
+from hailo_whisper.models.sums import seen
+from hailo_whisper.models.survey import ImportFailed, survey
 
 Change = Callable[[list[tarfile.TarInfo], dict[str, bytes]], None]
 
@@ -114,6 +115,32 @@ def test_a_model_of_ones_own_comes_with_its_entry(filled: Store, other: Store, t
     assert [model.name for model in other.installed()] == ["ours"]
     other.verify("ours")
     assert str(bring(found, other)) == "unchanged ours"
+
+
+def test_another_model_under_a_name_of_the_catalog_must_be_signed(
+    filled: Store, other: Store, keys: tuple[Path, Trust], tmp_path: Path
+) -> None:
+    folder = filled.root / "small"
+    (folder / "model.bin").write_bytes(b"another")
+    entry = filled.catalog.get("small").model_copy(
+        update={"files": {"model.bin": seen(folder / "model.bin")}, "sources": Sources()}
+    )
+    write_manifest(folder, entry, "test", own=True)
+    export(["small"], filled, tmp_path / "plain.tar")
+    for trust in (Trust(), Trust(keys[1].keys)):
+        with pytest.raises(
+            ImportFailed, match="brings a small with other files than the catalog's, and nobody who is trusted here"
+        ):
+            survey(tmp_path / "plain.tar", other.catalog, trust=trust)
+    export(["small"], filled, tmp_path / "signed.tar", secret_key=keys[0])
+    with pytest.raises(ImportFailed, match="nobody who is trusted here has signed it"):
+        survey(tmp_path / "signed.tar", other.catalog)
+    (found,) = survey(tmp_path / "signed.tar", other.catalog, trust=keys[1])
+    assert bring(found, other).changed
+    assert other.model("small").files == entry.files
+    # Nor does a folder get a name of the catalog by what its record says.
+    with pytest.raises(ImportFailed, match="has no model that is known here"):
+        survey(folder, other.catalog)
 
 
 def test_a_damaged_model_is_not_exported(filled: Store, tmp_path: Path) -> None:
