@@ -139,7 +139,8 @@ def test_another_model_under_a_name_of_the_catalog_must_be_signed(
     assert bring(found, other).changed
     assert other.model("small").files == entry.files
     # Nor does a folder get a name of the catalog by what its record says.
-    with pytest.raises(ImportFailed, match="has no model that is known here"):
+    (folder / "vocabulary.txt").write_text("a\n")
+    with pytest.raises(ImportFailed, match="is not the catalog's small"):
         survey(folder, other.catalog)
 
 
