@@ -5,9 +5,10 @@ import json
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 from polling import eventually, until
-from serving import server_process, serving
+from serving import ServerProcess, server_process, serving
 from stored import content, place, store_of
 
 from hailo_whisper.cli.choice import Choice
@@ -143,3 +144,30 @@ def test_the_log_says_what_was_loaded_from_where_with_which_sum_and_in_how_many_
         assert line["fallback_for"] == "large"
         assert line["load_seconds"] > 0
         assert line["worker_pid"] == started.worker
+
+
+def test_a_catalog_that_cannot_be_read_does_not_keep_the_server_from_starting(tmp_path: Path, clip_words: str) -> None:
+    store = store_of(tmp_path, "small")
+    place(store, "small")
+    bad = tmp_path / "models.d/bad.yaml"
+    bad.write_text("modles: []")
+    more: dict[str, dict[str, Any]] = {
+        "model": {"path": None, "name": "small"},
+        "models": {"catalog": str(tmp_path / "models.d")},
+        "storage": {"models": str(store.root)},
+    }
+    with server_process(tmp_path, tmp_path, more=more) as started:
+        until(lambda: serves(started))
+        until(lambda: started.client.get("/health/ready").json()["status"] == "failed")
+        assert started.client.get("/health/ready").status_code == 503
+        assert str(bad) in started.client.get("/health/ready").json()["reason"]
+        bad.unlink()
+        until(started.ready)
+        assert started.transcribe().json()["text"] == clip_words
+
+
+def serves(started: ServerProcess) -> bool:
+    try:
+        return started.client.get("/health").status_code == 200
+    except httpx.TransportError:
+        return False

@@ -11,7 +11,7 @@ from ..scheduling.scheduler import Scheduler
 from ..service import memory
 from ..service.metrics import Metrics
 from ..settings import Settings
-from .choice import Choice
+from .choice import Choice, Finder
 
 ENGINE = "hailo_whisper.engines.ctranslate2:CTranslate2Engine"
 CATALOG_ENGINES = {ENGINE: "ctranslate2"}
@@ -21,17 +21,20 @@ CATALOG_ENGINES = {ENGINE: "ctranslate2"}
 def launch(settings: Settings, engine: str, warm_up: WarmUp, offered: str | None = None) -> Launch:
     """How a worker is started for the configured model, or for one of those `offered` beside it: `engine` is `module:Class`."""
     model = settings.model
-    store = Store(Path(settings.storage.models), catalog.load(extra=Path(settings.models.catalog)))
-    kind = CATALOG_ENGINES.get(engine)
-    if offered:
-        choice = Choice(store, offered, engine=kind, most_mb=memory_mb(settings))
-    else:
+    further = Path(settings.models.catalog)
+
+    def choose() -> Choice:
+        store = Store(Path(settings.storage.models), catalog.load(extra=further))
+        kind = CATALOG_ENGINES.get(engine)
+        if offered:
+            return Choice(store, offered, engine=kind, most_mb=memory_mb(settings))
         path = Path(model.path) if model.path else None
-        choice = Choice(store, model.name, engine=kind, path=path, fallback=model.fallback)
+        return Choice(store, model.name, engine=kind, path=path, fallback=model.fallback)
+
     return Launch(
         model=offered or model.name,
         engine=engine,
-        prepare=choice.find,
+        prepare=Finder(further, choose),
         compute_type=model.compute_type,
         threads=model.threads,
         warm_up=warm_up,

@@ -5,6 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from ..engines.launch import Found, fingerprint
+from ..failure import Failure
 from ..models import format as formats
 from ..models.store import Store, read_manifest
 from ..models.unusable import ModelUnusable
@@ -56,20 +57,19 @@ class Choice:
             raise
 
     def _stored(self, name: str) -> Found:
-        model = self._store.catalog.get(name)
+        model = self._store.model(name)
         if self._engine and (model.kind, model.engine) != ("stt", self._engine):
-            others = [each.name for each in self._store.catalog if (each.kind, each.engine) == ("stt", self._engine)]
+            others = [each.name for each in self._store.models() if (each.kind, each.engine) == ("stt", self._engine)]
             what = f"for the engine {model.engine}" if model.kind == "stt" else f"not for speech recognition ({model.kind})"
             raise ModelUnusable(
-                f"The model {name} is {what}, and this service needs one for {self._engine}. "
-                f"Set model.name to one of: {', '.join(others)}."
+                f"The model {name} is {what}, and this service needs one for {self._engine}. Use one of: {', '.join(others)}."
             )
         if self._most_mb is not None and model.memory_mb > self._most_mb:
             raise ModelUnusable(
                 f"The model {name} needs {model.memory_mb} MB of memory, and all models together may have {self._most_mb}. "
                 "Raise models.memory_mb, or offer a smaller one."
             )
-        folder = self._store.root / model.name
+        folder = self._store.folder(model.name)
         self._unless_refused(folder, lambda: self._store.path(model.name))
         return Found(model.name, folder, _weights_sum(folder), model.memory_mb)
 
@@ -95,6 +95,34 @@ class Choice:
         except ModelUnusable as found:
             self._refused[folder] = seen, found
             raise
+
+
+class Finder:
+    """Finds a model, by a choice that is made anew when something in the folder of the catalog has changed.
+
+    What is wrong there is no reason not to start: it is told as what is wrong with a model is.
+    """
+
+    def __init__(self, catalog: Path, choose: Callable[[], Choice]) -> None:
+        self._catalog = catalog
+        self._choose = choose
+        self._seen: object = None
+        self._choice: Choice | None = None
+        self._error: Failure | None = None
+
+    def __call__(self) -> Found:
+        """The model (see Choice.find). Raises Failure for a catalog that cannot be read."""
+        seen = fingerprint(self._catalog)
+        if seen != self._seen:
+            self._choice = self._error = None
+            try:
+                self._choice = self._choose()
+            except Failure as error:
+                self._error = error
+            self._seen = seen
+        if self._choice is None:
+            raise Failure(str(self._error))
+        return self._choice.find()
 
 
 def _weights_sum(folder: Path) -> str | None:

@@ -6,8 +6,9 @@ from pathlib import Path
 import pytest
 from stored import MEMORY_MB, content, place, store_of, write_catalog
 
-from hailo_whisper.cli.choice import PROCESS_MB, Choice
+from hailo_whisper.cli.choice import PROCESS_MB, Choice, Finder
 from hailo_whisper.engines.launch import Found
+from hailo_whisper.failure import Failure
 from hailo_whisper.models import catalog
 from hailo_whisper.models import store as stores
 from hailo_whisper.models.store import Store
@@ -106,7 +107,7 @@ def test_a_model_of_another_engine(tmp_path: Path) -> None:
     store = Store(tmp_path / "store", catalog.load(tmp_path / "models.d"))
     place(store, "whisper-hef")
     assert refused(choice(store, "whisper-hef")) == (
-        "The model whisper-hef is for the engine hailo, and this service needs one for ctranslate2. Set model.name to one of: small, tiny."
+        "The model whisper-hef is for the engine hailo, and this service needs one for ctranslate2. Use one of: small, tiny."
     )
     place(store, "tiny")
     assert choice(store, "whisper-hef", fallback=("tiny",)).find().name == "tiny"
@@ -126,3 +127,33 @@ def test_a_folder_of_another_engine(tmp_path: Path, store: Store) -> None:
     assert "holds a model for a Hailo accelerator" in refused(choice(store, path=folder))
     place(store, "small")
     assert choice(store, path=folder, fallback=("small",)).find().fallback_for == "large"
+
+
+def test_what_is_wrong_with_the_catalog_is_said_until_it_is_mended(tmp_path: Path) -> None:
+    place(store_of(tmp_path, "small"), "small")
+    folder, made = tmp_path / "models.d", []
+
+    def choose() -> Choice:
+        made.append(1)
+        return choice(Store(tmp_path / "store", catalog.load(folder)), "small")
+
+    find = Finder(folder, choose)
+    (folder / "ctranslate2.yaml").rename(folder / "away")
+    (folder / "bad.yaml").write_text("modles: []")
+    for _ in range(2):
+        with pytest.raises(Failure, match=r"bad\.yaml"):
+            find()
+    assert made == [1], "it is not read again before it changes"
+    (folder / "bad.yaml").unlink()
+    (folder / "away").rename(folder / "ctranslate2.yaml")
+    assert find().name == find().name == "small"
+    assert made == [1, 1]
+
+
+def test_a_model_that_is_added_to_the_catalog_is_found(tmp_path: Path) -> None:
+    folder = tmp_path / "models.d"
+    find = Finder(folder, lambda: choice(Store(tmp_path / "store", catalog.load(folder)), "small"))
+    with pytest.raises(ModelUnusable, match="There is no model called 'small'"):
+        find()
+    place(store_of(tmp_path, "small"), "small")
+    assert find().name == "small"
