@@ -35,10 +35,11 @@ def found(store: Store, name: str, most_mb: int | None = None) -> Callable[[], F
     return Choice(store, name, engine="ctranslate2", most_mb=most_mb).find
 
 
-def offering(store: Store, memory_mb: int = ROOMY, **more: Any) -> Any:
+def offering(store: Store, memory_mb: int = ROOMY, limits: dict[str, Any] | None = None, **more: Any) -> Any:
     """A server of `base`, which offers the others."""
     offered = {name: found(store, name, memory_mb) for name in NAMES[1:]}
-    return serving(found(store, "base"), offered=offered, config={"models": {"memory_mb": memory_mb}}, **more)
+    config = {"models": {"memory_mb": memory_mb}, "limits": limits or {}}
+    return serving(found(store, "base"), offered=offered, config=config, **more)
 
 
 async def states(served: Served) -> dict[str, str]:
@@ -236,18 +237,20 @@ async def test_one_that_cannot_be_loaded_is_not_tried_again_and_again_for_nobody
         assert await said(served, "small", "hello") == "hello"
 
 
-async def test_the_limits_hold_for_all_together(store: Store) -> None:
+@pytest.mark.parametrize(("limits", "before"), [({"requests": 1}, 1), ({"queued_seconds": 12}, 2)])
+async def test_the_limits_hold_for_all_together(store: Store, limits: dict[str, Any], before: int) -> None:
     place(store, "small")
-    async with offering(store) as served:
-        served.scheduler._settings = served.scheduler._settings.model_copy(
-            update={"limits": served.scheduler._settings.limits.model_copy(update={"requests": 1})}
-        )
+    async with offering(store, limits=limits) as served:
         await served.until_ready()
-        busy = asyncio.create_task(served.transcribe("wait go"))
+        busy = [asyncio.create_task(served.transcribe("wait go")) for _ in range(before)]
         await eventually((store.root / "base/waiting").exists)
-        assert (await served.transcribe(model="small")).status_code == 429
+        # Of two, which are not of one batch, the other waits in the queue.
+        await eventually(lambda: served.scheduler.requests == before and served.scheduler.waiting == before - 1)
+        refused = await served.transcribe(model="small")
+        assert refused.status_code == 429
+        assert f"limits.{next(iter(limits))}" in refused.json()["error"]["message"]
         (store.root / "base/go").touch()
-        assert (await busy).status_code == 200
+        assert [(await each).status_code for each in busy] == [200] * before
 
 
 async def test_a_stand_in_that_is_offered_too_is_loaded_once(store: Store, tmp_path: Path) -> None:
