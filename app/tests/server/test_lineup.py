@@ -104,6 +104,17 @@ async def test_openais_names_stay_the_configured_models(store: Store) -> None:
         )
 
 
+async def test_what_the_catalog_calls_a_model_besides_is_a_name_of_it_too(store: Store) -> None:
+    place(store, "small")
+    async with offering(store) as served:
+        await served.until_ready()
+        await until_all(served, small="unloaded")
+        assert await said(served, "the-small", "hello") == "hello"
+        assert worker(served, "small")
+        assert (await served.client.get("/v1/models/the-small")).json()["alias_of"] == "small"
+        assert (await served.client.get("/v1/models/the-base")).json()["alias_of"] == "base"
+
+
 async def test_a_missing_one_says_what_to_do_and_is_picked_up(store: Store) -> None:
     async with offering(store) as served:
         await served.until_ready()

@@ -23,7 +23,14 @@ def write_catalog(folder: Path, *names: str, engine: str = "ctranslate2") -> Non
     family: dict[str, Any] = {"schema_version": 1, "family": "fake", "engine": engine, "models": []}
     for name in names:
         files = {file: {"size": len(data), "sha256": hashlib.sha256(data).hexdigest()} for file, data in content(name).items()}
-        entry = {"name": name, "description": "A model for tests.", "licence": "MIT", "languages": ["en"], "memory_mb": MEMORY_MB}
+        entry: dict[str, Any] = {
+            "name": name,
+            "aliases": [f"the-{name}"],
+            "description": "A model for tests.",
+            "licence": "MIT",
+            "languages": ["en"],
+            "memory_mb": MEMORY_MB,
+        }
         family["models"].append(entry | {"files": files, "sources": {}})
     folder.mkdir(exist_ok=True)
     (folder / f"{engine}.yaml").write_text(yaml.safe_dump(family))

@@ -4,7 +4,7 @@ from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse
 
 from .. import __version__
-from ..engines.supervisor import State
+from ..engines.status import State
 from ..scheduling.lineup import Lineup
 from . import schema
 

@@ -71,7 +71,7 @@ class Choice:
             )
         folder = self._store.folder(model.name)
         self._unless_refused(folder, lambda: self._store.path(model.name))
-        return Found(model.name, folder, _weights_sum(folder), model.memory_mb)
+        return Found(model.name, folder, _weights_sum(folder), memory_mb=model.memory_mb, names=(model.name, *model.aliases))
 
     def _own(self, folder: Path) -> Found:
         def check() -> None:

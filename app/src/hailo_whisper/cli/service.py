@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from fastapi import FastAPI
 
 from ..engines.launch import Launch
-from ..engines.supervisor import State
+from ..engines.status import State
 from ..failure import Failure
 from ..scheduling.lineup import Lineup
 from ..service import log as logs

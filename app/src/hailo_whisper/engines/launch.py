@@ -29,10 +29,23 @@ class Found:
     """Of its largest file, which are the weights, as it was when they were verified; None when nobody has."""
     memory_mb: int = 0
     """What a worker with it is expected to need, in MB."""
+    names: tuple[str, ...] = ()
+    """What it is called besides."""
     fallback_for: str | None = None
     """The model in whose place it stands, because that one cannot be used."""
     reason: str | None = None
     """Why it cannot, and what to do about it."""
+
+    @property
+    def facts(self) -> dict[str, object]:
+        """What is known of it, for the log."""
+        facts: dict[str, object | None] = {
+            "model": self.name,
+            "path": str(self.path),
+            "sha256": self.sha256,
+            "fallback_for": self.fallback_for,
+        }
+        return {name: fact for name, fact in facts.items() if fact is not None}
 
 
 @dataclass(frozen=True)

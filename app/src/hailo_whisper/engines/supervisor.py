@@ -7,7 +7,6 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable, Sequence
-from enum import StrEnum
 
 from ..service.child import ChildDied, ChildTimeout
 from ..service.metrics import Metrics
@@ -17,6 +16,7 @@ from .engine import Capabilities, Options
 from .failures import DeadlineExceeded, EngineFailed, Nonsense, Unavailable, WorkerLost, explanation
 from .handle import Handle, Item
 from .launch import Found, Launch, Patience, fingerprint
+from .status import State, Status
 
 log = logging.getLogger(__name__)
 
@@ -35,16 +35,6 @@ Room = Callable[[Found], str | None]
 """Asked before a worker is started: None when there is room for it in the memory, else why there is none yet."""
 
 
-class State(StrEnum):
-    """What the worker is doing, as readiness shows it."""
-
-    LOADING = "loading"
-    READY = "ready"
-    UNLOADED = "unloaded"
-    FAILED = "failed"
-    CLOSED = "closed"
-
-
 class Supervisor:
     """Keeps one warmed-up worker. `run` is its task; everything else may be called while it runs.
 
@@ -61,8 +51,6 @@ class Supervisor:
         self._metrics = metrics
         self._breaker = Breaker()
         self._handle: Handle | None = None
-        # Set, and replaced by another, at every change of state.
-        self._changed = asyncio.Event()
         # Something for `run` to look at: a loss, a new configuration, a request for an unloaded model, rest after one.
         self._stir = asyncio.Event()
         self._lost: str | None = None
@@ -71,12 +59,21 @@ class Supervisor:
         self._wanted = False
         self._errors = 0
         self._answered = self._used = self._started = self._looked = time.monotonic()
-        self.state = State.LOADING
-        self.reason: str | None = "The model is being loaded."
+        self._status = Status("The model is being loaded.")
         self.found: Found | None = None
         """The model that was found last: the one that is loaded, if any is."""
         self.capabilities: Capabilities | None = None
         self.restarts = 0
+
+    @property
+    def state(self) -> State:
+        """What the worker is doing."""
+        return self._status.state
+
+    @property
+    def reason(self) -> str | None:
+        """Why it is not ready, or why the model that answers is not the configured one."""
+        return self._status.reason
 
     @property
     def model(self) -> str:
@@ -112,7 +109,7 @@ class Supervisor:
     async def settled(self) -> None:
         """Wait until the first attempt to start has come to an end, good or bad."""
         while self.state is State.LOADING:
-            await self._changed.wait()
+            await self._status.changed()
 
     def configure(self, launch: Launch | None, patience: Patience) -> None:
         """Take new settings. With a `launch` the worker is replaced after the batch in flight; requests wait for the new one."""
@@ -140,7 +137,7 @@ class Supervisor:
                 while not self._usable():
                     if self.state in (State.FAILED, State.CLOSED):
                         raise Unavailable(f"The server cannot transcribe now: {self.reason}", 10)
-                    await self._changed.wait()
+                    await self._status.changed()
         except TimeoutError:
             raise Unavailable(self._full or "The model is still being loaded. Try again in a moment.", 5) from None
 
@@ -271,15 +268,8 @@ class Supervisor:
         self._answered = self._used = self._started = self._looked = time.monotonic()
         self._breaker.started()
         self._metrics.worker_started(self._started - began)
-        facts = {
-            "model": found.name,
-            "path": str(found.path),
-            "sha256": found.sha256,
-            "fallback_for": found.fallback_for,
-            "load_seconds": round(self._started - began, 3),
-            "worker_pid": handle.pid,
-        }
-        log.info("the worker is ready", extra={name: fact for name, fact in facts.items() if fact is not None})
+        facts: dict[str, object] = {"load_seconds": round(self._started - began, 3), "worker_pid": handle.pid}
+        log.info("the worker is ready", extra=found.facts | facts)
         if found.reason:
             log.warning("%s", found.reason)
         return handle
@@ -402,7 +392,5 @@ class Supervisor:
         self._set(State.FAILED, reason)
 
     def _set(self, state: State, reason: str | None) -> None:
-        self.state, self.reason = state, reason
+        self._status.set(state, reason)
         self._metrics.model_state(self.model, state)
-        self._changed.set()
-        self._changed = asyncio.Event()

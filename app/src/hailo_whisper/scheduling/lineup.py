@@ -14,7 +14,8 @@ from contextlib import AbstractContextManager
 from functools import partial
 
 from ..engines.launch import Found
-from ..engines.supervisor import State, Supervisor
+from ..engines.status import State
+from ..engines.supervisor import Supervisor
 from ..service import memory
 from ..service.metrics import Metrics
 from .scheduler import Scheduler
@@ -47,6 +48,12 @@ class Hosted:
         """Name of the model that answers: the configured one, or the one that stands in for it."""
         found = self.supervisor.found
         return found.name if found and found.fallback_for else self.name
+
+    @property
+    def aliases(self) -> tuple[str, ...]:
+        """What the model that answers is called besides."""
+        found = self.supervisor.found
+        return found.names if found else ()
 
     @property
     def memory_mb(self) -> int:
@@ -94,10 +101,10 @@ class Lineup:
         return {each.name: memory.resident(each.supervisor.pid) for each in self._all if each.supervisor.pid}
 
     def get(self, name: str) -> Hosted | None:
-        """The model of that name."""
+        """The model of that name; what it is called besides counts where no model is configured by that name."""
         if name in (self.default.answers, self.default.name):
             return self.default
-        return self._offered.get(name)
+        return self._offered.get(name) or next((hosted for hosted in self.listed if name in hosted.aliases), None)
 
     def place(self) -> AbstractContextManager[None]:
         """A request's place, whatever model it may ask for (see Scheduler.place)."""

@@ -16,7 +16,8 @@ from contextlib import AbstractContextManager
 from ..engines.engine import Capabilities, Options
 from ..engines.failures import DeadlineExceeded, EngineFailed, Unavailable, WorkerLost
 from ..engines.handle import Item
-from ..engines.supervisor import State, Supervisor
+from ..engines.status import State
+from ..engines.supervisor import Supervisor
 from ..service.log import note
 from ..service.metrics import Metrics
 from ..settings import Settings

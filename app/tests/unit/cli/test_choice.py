@@ -33,7 +33,7 @@ def refused(chosen: Choice) -> str:
 def test_the_model_with_the_sum_of_its_weights(store: Store) -> None:
     folder = place(store, "large")
     weights = hashlib.sha256(content("large")["model.bin"]).hexdigest()
-    assert choice(store).find() == Found("large", folder, sha256=weights, memory_mb=MEMORY_MB)
+    assert choice(store).find() == Found("large", folder, sha256=weights, memory_mb=MEMORY_MB, names=("large", "the-large"))
 
 
 def test_a_missing_model_says_which_command_mends_it(store: Store) -> None:

@@ -7,7 +7,7 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from hailo_whisper import __version__
-from hailo_whisper.engines.supervisor import State
+from hailo_whisper.engines.status import State
 from hailo_whisper.service.metrics import STATES, Metrics
 
 
