@@ -121,7 +121,7 @@ def test_models_are_fetched_on_the_host(role: Role, controller: Path, store: Pat
 def test_a_bundle_of_the_controller(role: Role, program: Path, controller: Path, store: Path, tmp_path: Path) -> None:
     bundle, elsewhere = tmp_path / "models.tar", tmp_path / "elsewhere"
     for action in (["pull", "--source", f"folder:{controller}"], ["export", "--to", str(bundle)]):
-        arguments = [program, "models", action[0], "one", "two", *action[1:], "--dest", elsewhere]
+        arguments = [str(program), "models", action[0], "one", "two", *action[1:], "--dest", str(elsewhere)]
         subprocess.run(arguments, check=True, capture_output=True)
     wanted = {"hailo_whisper_models": ["one", "two"], "hailo_whisper_model_bundle": str(bundle)}
     assert changed(role(**wanted)) == 1
