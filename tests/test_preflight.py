@@ -63,13 +63,21 @@ REFUSALS: dict[str, tuple[dict[str, Any], list[str]]] = {
     "new-python": ({"preflight_found_python": "3.14"}, ["is Python 3.14", "older than 3.14"]),
     "memory": (
         {"preflight_found_memory_mb": 512},
-        ["has 512 MB of memory", "base with the server takes 650 MB", "tiny.en, base, the smallest first"],
+        [
+            "has 512 MB of memory",
+            "base with the server takes 650 MB",
+            "tiny, tiny.en, base, base.en, small",
+            ", the smallest first",
+        ],
     ),
     "disk": (
         {"preflight_found_disks": [{"path": "/opt", "needed_mb": 900, "free_mb": 899}]},
         ["has 899 MB free on the file system of /opt, and 900 MB are needed", "Free some"],
     ),
-    "model": ({"hailo_whisper_model": "huge"}, ["no model huge", "Set hailo_whisper_model to one of tiny.en, base"]),
+    "model": (
+        {"hailo_whisper_model": "huge"},
+        ["no model huge", "Set hailo_whisper_model to one of tiny, tiny.en, base", "describe your own in /etc/hailo/models.d"],
+    ),
     "type": ({"preflight_models": {"not": "a list"}}, ["preflight_models", "list"]),
 }
 
@@ -86,6 +94,33 @@ def test_refusal(preflight: Preflight, case: str) -> None:
 def test_a_smaller_model_fits_where_a_larger_does_not(preflight: Preflight) -> None:
     assert preflight(preflight_found_memory_mb=600).returncode != 0
     assert preflight(preflight_found_memory_mb=600, hailo_whisper_model="tiny.en").returncode == 0
+
+
+def test_a_model_is_known_by_its_other_name_too(preflight: Preflight) -> None:
+    done = preflight(preflight_found_memory_mb=1500, hailo_whisper_model="turbo")
+    assert done.returncode != 0
+    assert "turbo with the server takes 2100 MB" in done.stdout
+
+
+def test_models_that_are_offered_are_judged_too(preflight: Preflight) -> None:
+    offered = {"models": {"offered": ["large-v3"]}}
+    assert (
+        "base, large-v3 with the server takes 3400 MB"
+        in preflight(preflight_found_memory_mb=3000, hailo_whisper_config=offered).stdout
+    )
+
+
+def test_a_model_of_the_hosts_own_catalog(preflight: Preflight, tmp_path: Path) -> None:
+    (tmp_path / "own.yaml").write_text("schema_version: 1\nmodels:\n  - name: ours\n    description: Trained here.\n")
+    own = {"model": {"name": "ours"}, "models": {"catalog": str(tmp_path)}}
+    done = preflight(hailo_whisper_config=own)
+    assert done.returncode == 0, done.stdout
+    done = preflight(hailo_whisper_config=own | {"model": {"name": "theirs"}})
+    assert "There is no model theirs." in done.stdout
+
+
+def test_a_model_whose_sizes_are_not_known(preflight: Preflight) -> None:
+    assert preflight(preflight_found_disks=None, hailo_whisper_models=["Whisper-Small"]).returncode == 0
 
 
 @pytest.fixture

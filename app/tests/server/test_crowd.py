@@ -67,7 +67,7 @@ def test_200_requests_at_once(crowded: ServerProcess, clip_words: str) -> None:
     assert crowded.transcribe().json()["text"].startswith(clip_words)
     metrics = crowded.client.get("/metrics").text
     assert f'requests_refused_total{{reason="requests"}} {float(statuses[429])}' in metrics
-    assert "hailo_whisper_queue_requests 0.0" in metrics
+    assert 'hailo_whisper_queue_requests{model="base"} 0.0' in metrics
 
 
 @pytest.mark.rule("errors.overload")
@@ -91,7 +91,7 @@ def test_too_much_sound_at_a_time(tmp_path: Path, model_folder: Path) -> None:
         until((model_folder / "waiting").exists)
         # Nothing waits, so it is taken, although it makes more than the limit.
         threads.append(send("say second"))
-        until(lambda: "hailo_whisper_queue_windows 1.0" in server.client.get("/metrics").text)
+        until(lambda: 'hailo_whisper_queue_windows{model="base"} 1.0' in server.client.get("/metrics").text)
         refused = server.transcribe(media.silence(20), prompt="say third")
         assert refused.status_code == 429
         assert int(refused.headers["retry-after"]) >= 1
@@ -113,7 +113,7 @@ def test_a_client_that_leaves_a_real_connection_frees_its_place(tmp_path: Path, 
         for _ in range(5):
             with pytest.raises(httpx.ReadTimeout):
                 server.client.post(PATH, files={"file": ("a.wav", media.encoded("flac"))}, data=fields(prompt="each"), timeout=1)
-            until(lambda: "hailo_whisper_queue_requests 1.0" in server.client.get("/metrics").text)
+            until(lambda: 'hailo_whisper_queue_requests{model="base"} 1.0' in server.client.get("/metrics").text)
         (model_folder / "go").touch()
         busy.join(LONGEST)
         assert server.transcribe(prompt="say hello").json()["text"] == "hello"

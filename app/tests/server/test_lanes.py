@@ -79,7 +79,7 @@ def test_the_express_takes_one_batch_at_a_time(server: ServerProcess, script: Pa
     short = Sending(server, None, "wait first")
     until((script / "waiting").exists)
     next_one = Sending(server, None, "say next")
-    until(lambda: "hailo_whisper_queue_requests 3.0" in server.client.get("/metrics").text)
+    until(lambda: 'hailo_whisper_queue_requests{model="base"} 3.0' in server.client.get("/metrics").text)
     assert batches(script, "say") == 0
     (script / "first").touch()
     assert short.text
@@ -94,7 +94,7 @@ def test_two_batches_are_under_way_and_a_third_waits(server: ServerProcess, scri
     first, second = Sending(server, None, "wait first"), Sending(server, None, "wait second")
     until(lambda: batches(script, "wait") == 2)
     third = Sending(server, None, "say third")
-    until(lambda: "hailo_whisper_queue_windows 1.0" in server.client.get("/metrics").text)
+    until(lambda: 'hailo_whisper_queue_windows{model="base"} 1.0' in server.client.get("/metrics").text)
     (script / "second").touch()
     assert second.text
     assert third.text == "third"

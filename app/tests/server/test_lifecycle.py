@@ -46,9 +46,11 @@ class TestReadiness:
                 "status": "loading",
                 "reason": "The model is being loaded.",
                 "model": "base",
+                "fallback_for": None,
                 "worker_restarts": 0,
                 "failed_starts": 0,
                 "next_start_seconds": None,
+                "offered": [],
             }
             early = asyncio.create_task(served.transcribe())
             await asyncio.sleep(0.1)
@@ -61,9 +63,11 @@ class TestReadiness:
                     "status": "ready",
                     "reason": None,
                     "model": "base",
+                    "fallback_for": None,
                     "worker_restarts": 0,
                     "failed_starts": 0,
                     "next_start_seconds": None,
+                    "offered": [],
                 },
             )
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import openai
 import pytest
-from serving import AMPLE, ServerProcess, serving
+from serving import AMPLE, PATH, ServerProcess, serving
 
 CAPABILITIES = {
     "languages": ["en", "de", "ar"],
@@ -25,7 +25,14 @@ def test_the_list(server: ServerProcess) -> None:
     (model,) = body["data"]
     created = model.pop("created")
     assert created > 1_600_000_000
-    assert model == {"id": "base", "object": "model", "owned_by": "hailo-whisper", "capabilities": CAPABILITIES}
+    assert model == {
+        "id": "base",
+        "object": "model",
+        "owned_by": "hailo-whisper",
+        "state": "ready",
+        "reason": None,
+        "capabilities": CAPABILITIES,
+    }
     assert body["object"] == "list"
 
 
@@ -47,6 +54,17 @@ def test_another_name(server: ServerProcess) -> None:
         error = response.json()["error"]
         assert (error["code"], error["param"]) == ("model_not_found", "model")
         assert len(error["message"]) < 300
+
+
+def test_a_request_that_names_no_model_or_two(server: ServerProcess) -> None:
+    for names, message, code in (
+        ([""], "The field `model` is missing. GET /v1/models lists what it takes.", None),
+        (["base", "base"], "The field `model` is there 2 times. Send it once.", "duplicate_field"),
+    ):
+        response = server.client.post(PATH, files={"file": ("clip.wav", b"x")}, data={"model": names})
+        assert response.status_code == 400
+        error = response.json()["error"]
+        assert (error["message"], error["param"], error["code"]) == (message, "model", code)
 
 
 def test_by_the_official_sdk(server: ServerProcess) -> None:

@@ -70,7 +70,7 @@ def descriptors(server: ServerProcess) -> int:
 def waiting(server: ServerProcess) -> str:
     """How many requests are being served, as the metrics tell it."""
     lines = server.client.get("/metrics").text.splitlines()
-    return next(line.split()[1] for line in lines if line.startswith("hailo_whisper_queue_requests "))
+    return next(line.split()[1] for line in lines if line.startswith("hailo_whisper_queue_requests{"))
 
 
 @pytest.mark.parametrize("response_format", ["json", "text"])
@@ -154,6 +154,8 @@ def test_a_client_that_leaves_stops_the_work_and_leaves_nothing_behind(started: 
         until((model_folder / "waiting").exists)
         assert started.transcribe().status_code == 429, "the stream has the only place"
     until(lambda: waiting(started) == "0.0")
+    # Before it comes the line of the request that was refused.
+    until(lambda: "stream_error" in access(started))
     line = access(started)
     assert (line["status"], line["stream_error"]) == (200, "client_gone")
     (model_folder / "go").touch()

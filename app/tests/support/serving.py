@@ -7,7 +7,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,9 +17,10 @@ from fastapi import FastAPI
 from polling import eventually, until
 
 from hailo_whisper.api import app as api
-from hailo_whisper.engines.launch import Launch, Patience
+from hailo_whisper.engines.launch import Found, Launch, Patience
 from hailo_whisper.engines.supervisor import Supervisor
 from hailo_whisper.engines.warm_up import clip, warm_up
+from hailo_whisper.scheduling.lineup import Hosted, Lineup
 from hailo_whisper.scheduling.scheduler import Scheduler
 from hailo_whisper.service.metrics import Metrics
 from hailo_whisper.settings import parse
@@ -54,6 +55,7 @@ class Served:
     scheduler: Scheduler
     decoder: Decoder
     metrics: Metrics
+    lineup: Lineup
 
     async def transcribe(self, prompt: str = "", **more: str) -> httpx.Response:
         """Send the clip."""
@@ -92,33 +94,41 @@ class Served:
 
 @contextlib.asynccontextmanager
 async def serving(
-    model: Path | Callable[[], Path],
+    model: Path | Callable[[], Path | Found],
     *,
     patience: Patience = AMPLE,
     config: Mapping[str, Any] | None = None,
     engine: str = ENGINE,
+    offered: Mapping[str, Callable[[], Found]] | None = None,
 ) -> AsyncIterator[Served]:
-    """Run the application with its lifespan. `model` is a folder, or what the supervisor calls to get one."""
+    """Run the application with its lifespan. `model` is a folder, or what the supervisor calls to find one."""
     settings = parse(dict(config or {}), "test")
 
-    def prepare() -> Path:
-        return model if isinstance(model, Path) else model()
+    def prepare() -> Found:
+        found = model if isinstance(model, Path) else model()
+        return found if isinstance(found, Found) else Found(settings.model.name, found)
 
     clip_to_hear = warm_up(settings.transcription.beam)
-    launch = Launch(engine, prepare, settings.model.compute_type, settings.model.threads, clip_to_hear)
+    launch = Launch(settings.model.name, engine, prepare, settings.model.compute_type, settings.model.threads, clip_to_hear)
     metrics = Metrics()
     supervisor = Supervisor(launch, patience, metrics)
     scheduler = Scheduler(supervisor, settings, metrics)
     scheduler.start_seconds = patience.start
+    lineup = Lineup(Hosted(supervisor, scheduler), metrics, settings.models.memory_mb)
+    for name, found in (offered or {}).items():
+        further = Supervisor(replace(launch, model=name, prepare=found), patience, metrics, on_demand=True)
+        queue = Scheduler(further, settings, metrics)
+        queue.start_seconds = patience.start
+        lineup.offer(Hosted(further, queue))
     decoder = Decoder(settings.limits.duration_seconds, 60, metrics)
-    app = api.create(settings, supervisor, scheduler, decoder, created=lambda: 1234567890, counts=metrics)
+    app = api.create(settings, lineup, decoder, created=lambda _: 1234567890, counts=metrics)
     transport = httpx.ASGITransport(app, raise_app_exceptions=False)
     with clip_to_hear.waveform:
         async with (
             app.router.lifespan_context(app),
             httpx.AsyncClient(transport=transport, base_url="http://test", timeout=120) as client,
         ):
-            yield Served(app, client, supervisor, scheduler, decoder, metrics)
+            yield Served(app, client, supervisor, scheduler, decoder, metrics, lineup)
 
 
 @dataclass

@@ -24,7 +24,7 @@ ALLOWED = {
     "speech": {"failure", "service.child", "service.metrics", "service.sandbox"},
     "formats": {"speech.transcript", "speech.languages"},
     "engines": {"failure", "service.child", "service.metrics", "speech"},
-    "scheduling": {"failure", "settings", "service.log", "service.metrics", "speech", "engines"},
+    "scheduling": {"failure", "settings", "service.log", "service.memory", "service.metrics", "speech", "engines"},
     "models": {"failure"},
     "keys": {"failure"},
     "recordings": {"failure", "settings", "speech", "formats", "engines", "scheduling", "__version__"},
@@ -39,11 +39,12 @@ OWNERS = {
     "av": {"speech.decode"},
     "onnxruntime": {"speech.detection"},
     "faster_whisper": {"engines.whisper"},
-    "ctranslate2": {"engines.whisper"},
+    "ctranslate2": {"engines.whisper", "models.conversion"},
+    "nacl": {"models.signature"},
     "huggingface_hub": {"models.sources"},
     "yaml": {"settings", "models"},
     "prometheus_client": {"service.metrics"},
-    "httpx2": {"recordings.remote"},
+    "httpx2": {"recordings.remote", "models.sources"},
 }
 
 

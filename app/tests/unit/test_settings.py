@@ -148,6 +148,14 @@ class TestBadInput:
             said = str(refusal)
         assert said.startswith("here: ")
 
+    @pytest.mark.parametrize("source", ["wheel", "folder", "folder:here", "mirror:host", "mirror:ftp://host/x", "https://host"])
+    def test_a_source_of_models_that_is_none(self, tmp_path: Path, source: str) -> None:
+        said = _refusal(f'models:\n  sources: ["hub", "{source}"]\n', tmp_path)
+        assert f"models.sources is ['hub', '{source}']: {source!r} is no source: use hub, https, wheels" in said
+
+    def test_a_name_of_an_offered_model_that_is_none(self, tmp_path: Path) -> None:
+        assert "models.offered.0" in _refusal('models:\n  offered: ["../base"]\n', tmp_path)
+
 
 class TestFiles:
     def test_empty_means_the_defaults(self, tmp_path: Path) -> None:
@@ -221,7 +229,7 @@ class TestEnvironment:
         for key, value in getattr(Settings(), section):
             name = f"HAILO_WHISPER_{section}_{key}".upper()
             with pytest.raises(ConfigurationInvalid, match=f"environment: {section}.{key} is "):
-                settings.load(environ={name: "[wrong]"}, missing_ok=True)
+                settings.load(environ={name: "{wrong: 1}"}, missing_ok=True)
             assert settings.load(environ={name: json.dumps(value)}, missing_ok=True) == Settings()
 
     @pytest.mark.parametrize(

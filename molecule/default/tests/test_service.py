@@ -155,6 +155,32 @@ def test_a_reload_takes_a_changed_configuration_and_keeps_the_process(host: Host
     assert host.service("hailo-whisper.service").is_running
 
 
+def test_a_start_without_its_model_says_so_and_takes_it_when_it_comes(
+    host: Host, service: Service, wer: Callable[[str], float]
+) -> None:
+    folder = "/var/lib/hailo-whisper"
+    name = service.client.get(service.url("/v1/models")).raise_for_status().json()["data"][0]["id"]
+    host.check_output(f"mv {folder}/models/{name} {folder}/away")
+    try:
+        host.check_output("systemctl restart hailo-whisper.service")
+        started = main_pid(host)
+        ready = service.client.get(service.url("/health/ready"))
+        assert (ready.status_code, ready.json()["status"]) == (503, "failed")
+        cure = f"hailo-whisper models pull {name}"
+        assert cure in ready.json()["reason"]
+        assert cure in host.check_output("systemctl show --property=StatusText hailo-whisper.service")
+        assert service.client.get(service.url("/health")).status_code == 200
+        with pytest.raises(httpx.HTTPStatusError) as caught:
+            service.transcribe()
+        assert caught.value.response.status_code == 503
+        assert cure in caught.value.response.json()["error"]["message"]
+    finally:
+        host.check_output(f"mv {folder}/away {folder}/models/{name}")
+    service.await_ready()
+    assert main_pid(host) == started
+    assert wer(service.transcribe()) <= 0.1
+
+
 def test_a_reboot_brings_the_service_back(host: Host, name: str, wer: Callable[[str], float]) -> None:
     # The moment that the machine's first process began, in the clock of the kernel below, which goes on.
     began = "cut --delimiter=' ' --fields=22 /proc/1/stat"

@@ -2,7 +2,7 @@
 """Measures what the preflight role judges, in one call: prints JSON. Changes nothing. Arguments: a JSON object.
 
 `port`: the TCP port to look at. `needs`: a list of {"path", "mb"}: what is going to be written where; a path that is there already needs
-nothing. The needs of paths on one file system are added up, because they share its room.
+nothing. `catalog`: the folder of the host's own descriptions of models. The needs of paths on one file system are added up, because they share its room.
 """
 
 import json
@@ -24,6 +24,7 @@ def main():
                 "memory_mb": memory_mb(),
                 "disks": disks(arguments["needs"]),
                 "port_owner": port_owner(arguments["port"]),
+                "models": models(Path(arguments["catalog"])),
             }
         )
     )
@@ -66,6 +67,16 @@ def port_owner(port):
         return ""
     match = re.search(r'users:\(\("([^"]+)",pid=([0-9]+)', lines)
     return f"{match[1]} (process {match[2]})" if match else "another program"
+
+
+def models(folder):
+    """The names in the catalog's files, as near as they can be read without a library for YAML."""
+    try:
+        texts = [path.read_text(encoding="utf-8", errors="replace") for path in sorted(folder.glob("*.yaml"))]
+    except OSError:
+        return []
+    name = r"""^ *(?:- +)?name: *["']?([A-Za-z0-9._-]+)"""
+    return [found for text in texts for found in re.findall(name, text, re.MULTILINE)]
 
 
 def output(*command):

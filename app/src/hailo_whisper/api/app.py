@@ -1,15 +1,14 @@
 """The application: what hangs together while it runs, and the routes."""
 
-import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Callable
 
 from fastapi import FastAPI
 
 from .. import __version__
-from ..engines.supervisor import Supervisor
+from ..engines.launch import Found
 from ..keys.keyring import Keyring
-from ..scheduling.scheduler import Scheduler
+from ..scheduling.lineup import Lineup
 from ..service.metrics import Metrics
 from ..settings import Settings
 from ..speech.decoder import Decoder
@@ -21,25 +20,22 @@ from .origins import Origins
 
 def create(
     settings: Settings,
-    supervisor: Supervisor,
-    scheduler: Scheduler,
+    lineup: Lineup,
     decoder: Decoder,
     *,
-    created: Callable[[], int],
+    created: Callable[[Found], int],
     counts: Metrics,
 ) -> FastAPI:
-    """Make the application. `created` gives when the model's files were put in place, in seconds since 1970."""
+    """Make the application. `created` gives when a model's files were put in place, in seconds since 1970."""
 
     @contextlib.asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         decoder.warm()
-        tasks = [asyncio.create_task(supervisor.run()), asyncio.create_task(scheduler.run())]
+        lineup.start()
         try:
             yield
         finally:
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
+            await lineup.close()
             decoder.close()
 
     # The documentation pages load their scripts from elsewhere, which a private service does not.
@@ -48,8 +44,7 @@ def create(
         title="hailo-whisper", version=__version__, lifespan=lifespan, docs_url=None, redoc_url=None, redirect_slashes=False
     )
     app.state.settings = settings
-    app.state.supervisor = supervisor
-    app.state.scheduler = scheduler
+    app.state.lineup = lineup
     app.state.decoder = decoder
     app.state.created = created
     app.state.metrics = counts

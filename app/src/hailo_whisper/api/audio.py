@@ -7,7 +7,7 @@ from fastapi import Request, Response
 from ..formats import FORMATS
 from ..scheduling import cutting
 from ..scheduling.admission import Overloaded
-from ..scheduling.scheduler import Scheduler
+from ..scheduling.lineup import Hosted, Lineup
 from ..scheduling.tickets import Heard
 from ..service import log
 from ..settings import Settings
@@ -15,7 +15,7 @@ from ..speech import transcript
 from ..speech.decoder import Decoder
 from ..speech.transcript import Transcript
 from ..speech.windows import cut
-from . import demands
+from . import demands, models
 from .client import drain, while_connected
 from .fields import Fields, Task, parse
 from .form import Form
@@ -28,19 +28,23 @@ async def answer(request: Request, task: Task) -> Response:
     state = request.app.state
     # Those of the moment: a reload changes them for the requests to come.
     settings: Settings = state.settings
-    scheduler: Scheduler = state.scheduler
+    lineup: Lineup = state.lineup
     async with contextlib.AsyncExitStack() as stack:
         try:
             # Before the body is read, so that a crowd does not fill the memory.
-            stack.enter_context(scheduler.place())
+            stack.enter_context(lineup.place())
         except Overloaded:
             await drain(request)
             raise
         upload = stack.enter_context(await receive(request, settings.limits.upload_mib * MIB, settings.limits.stall_seconds))
-        fields = parse(Form(upload.fields), settings, task)
+        form = Form(upload.fields)
+        hosted = models.chosen(lineup, form)
+        fields = parse(form, settings, task)
+        stack.enter_context(lineup.use(hosted))
+        log.note(model=hosted.answers)
 
         async def hear(heard: Heard | None = None) -> Transcript:
-            return await _hear(upload, fields, settings, state.decoder, scheduler, heard=heard)
+            return await _hear(upload, fields, settings, state.decoder, hosted, heard=heard)
 
         if fields.stream:
             stream = await stack.enter_async_context(Stream(hear, fields.details))
@@ -52,11 +56,11 @@ async def answer(request: Request, task: Task) -> Response:
 
 
 async def _hear(
-    upload: Upload, fields: Fields, settings: Settings, decoder: Decoder, scheduler: Scheduler, *, heard: Heard | None
+    upload: Upload, fields: Fields, settings: Settings, decoder: Decoder, hosted: Hosted, *, heard: Heard | None
 ) -> Transcript:
-    capabilities = await scheduler.capabilities()
+    capabilities = await hosted.scheduler.capabilities()
     # Known only now when the model was being loaded.
-    demands.check(fields.options, capabilities, settings.model.name, detect=fields.detect)
+    demands.check(fields.options, capabilities, hosted.answers, detect=fields.detect)
     rules = cutting.rules(settings.windows, capabilities.window_seconds, fields.pad)
     recording = await decoder.decode(upload.file, fields.detection, cutting.longest_span(rules))
     # Nobody needs it any more, and a transcription may take long.
@@ -64,7 +68,7 @@ async def _hear(
     with recording, recording.waveform as waveform:
         windows = cut(recording.speech, waveform.length, rules)
         # Where nobody speaks there is nothing to transcribe, and an engine would invent something.
-        results = await scheduler.transcribe(waveform, windows, fields.options, heard) if windows else []
+        results = await hosted.scheduler.transcribe(waveform, windows, fields.options, heard) if windows else []
         joined = transcript.join(windows, results, waveform.duration, fields.options.language)
     log.note(audio_seconds=joined.duration)
     log.note_transcript(joined.text)

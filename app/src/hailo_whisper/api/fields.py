@@ -8,7 +8,6 @@ from ..engines.engine import Options
 from ..formats import FORMATS, Details
 from ..settings import Settings
 from ..speech.detection import Detection
-from . import models
 from .chunking import chunking
 from .errors import ApiError
 from .form import Form, bare
@@ -51,13 +50,10 @@ class Fields:
 def parse(sent: Form, settings: Settings, task: Task) -> Fields:
     """Check every field. Raises ApiError that names the field and says what it takes.
 
-    What depends on the engine is checked by api.demands, as soon as there is one.
+    The model is the business of api.models; what depends on the engine is checked by api.demands, as soon as there is one.
     """
     known = TRANSCRIPTION if task == "transcribe" else TRANSLATION
     form = sent.only(known)
-    if not form.one("model"):
-        raise ApiError(400, "The field `model` is missing. GET /v1/models lists what it takes.", param="model")
-    models.check(form.one("model"), settings.model.name)
     if task == "transcribe":
         _no_speakers(sent)
     _tell_of_unknown(sent, known)

@@ -4,7 +4,8 @@ from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse
 
 from .. import __version__
-from ..engines.supervisor import State
+from ..engines.status import State
+from ..scheduling.lineup import Lineup
 from . import schema
 
 router = APIRouter(tags=["health"])
@@ -21,21 +22,29 @@ async def health() -> JSONResponse:
 @router.get("/health/ready", responses=schema.readiness())
 async def ready(request: Request) -> JSONResponse:
     """200 when requests are served (an unloaded model counts: it worked, and is loaded again on request), else 503."""
-    supervisor = request.app.state.supervisor
+    lineup: Lineup = request.app.state.lineup
+    supervisor = lineup.default.supervisor
     keyring = request.app.state.keyring
     await keyring.look(request.app.state.settings.access.keys)
-    state, reason = supervisor.state, supervisor.reason
+    state: str = supervisor.state
+    reason = supervisor.reason
     if request.app.state.draining:
         state, reason = "draining", "The server is shutting down."
     elif keyring.trouble:
         state, reason = "keys_unavailable", keyring.trouble
     good = state in (State.READY, State.UNLOADED)
+    found = supervisor.found
     body = {
         "status": state,
         "reason": reason,
-        "model": request.app.state.settings.model.name,
+        "model": lineup.default.answers,
+        "fallback_for": found.fallback_for if found else None,
         "worker_restarts": supervisor.restarts,
         "failed_starts": supervisor.failed_starts,
         "next_start_seconds": None if supervisor.next_start is None else round(supervisor.next_start),
+        # They are for those who ask for them by name: whether the server is ready does not depend on them.
+        "offered": [
+            {"model": each.name, "status": each.supervisor.state, "reason": each.supervisor.reason} for each in lineup.offered
+        ],
     }
     return JSONResponse(body, 200 if good else 503, {} if good else {"Retry-After": "5"})

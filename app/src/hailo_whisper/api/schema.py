@@ -124,12 +124,17 @@ class Model(_Reply):
     object: Literal["model"]
     created: int = Field(description="When its files were put in place, in seconds since 1970.")
     owned_by: str
+    state: str = Field(description="As of readiness: ready, unloaded (loaded on request), loading, failed or closed.")
+    reason: str | None = Field(description="Why it cannot be used, or why another stands in.")
     capabilities: Capabilities | None = Field(description="null until the model was loaded for the first time.")
-    alias_of: str = Field("", description="The model itself, where `id` is one of OpenAI's names.")
+    alias_of: str = Field(
+        "", description="The model itself, where `id` is one of OpenAI's names, or the one that it stands in for."
+    )
+    fallback_for: str = Field("", description="The configured model, where this one stands in for it because it cannot be used.")
 
 
 class ModelList(_Reply):
-    """The model that answers."""
+    """The models that answer, the configured one first."""
 
     object: Literal["list"]
     data: list[Model]
@@ -142,15 +147,25 @@ class Health(_Reply):
     version: str
 
 
+class Offered(_Reply):
+    """A model beside the configured one."""
+
+    model: str
+    status: str
+    reason: str | None
+
+
 class Readiness(_Reply):
     """Whether requests are served, and why not."""
 
     status: str = Field(examples=["ready", "unloaded", "loading", "failed", "draining", "keys_unavailable"])
     reason: str | None
-    model: str
+    model: str = Field(description="The one that answers.")
+    fallback_for: str | None = Field(description="The configured one, where another answers in its place; `reason` says why.")
     worker_restarts: int
     failed_starts: int
     next_start_seconds: int | None
+    offered: list[Offered] = Field(description="The further models (`models.offered`), on which the status does not depend.")
 
 
 ALL: tuple[type[BaseModel], ...] = (

@@ -3,40 +3,64 @@
 from pathlib import Path
 
 from ..engines.launch import Launch, Patience, WarmUp
+from ..engines.supervisor import Supervisor
+from ..models import catalog
 from ..models.store import Store
+from ..scheduling.lineup import Hosted
+from ..scheduling.scheduler import Scheduler
+from ..service import memory
+from ..service.metrics import Metrics
 from ..settings import Settings
+from .choice import Choice, Finder
 
 ENGINE = "hailo_whisper.engines.ctranslate2:CTranslate2Engine"
+CATALOG_ENGINES = {ENGINE: "ctranslate2"}
+"""What the catalog calls them; one that is not named takes every model."""
 
 
-def model_folder(settings: Settings) -> Path:
-    """Where the configured model is, or would be."""
-    return Path(settings.model.path) if settings.model.path else Path(settings.storage.models) / settings.model.name
+def launch(settings: Settings, engine: str, warm_up: WarmUp, offered: str | None = None) -> Launch:
+    """How a worker is started for the configured model, or for one of those `offered` beside it: `engine` is `module:Class`."""
+    model = settings.model
+    further = Path(settings.models.catalog)
 
-
-def launch(settings: Settings, engine: str, warm_up: WarmUp) -> Launch:
-    """How a worker is started: `engine` is `module:Class`."""
-    store = Store(Path(settings.storage.models))
-
-    def prepare() -> Path:
-        if settings.model.path:
-            store.check_folder(Path(settings.model.path))
-            return Path(settings.model.path)
-        return store.path(settings.model.name)
+    def choose() -> Choice:
+        store = Store(Path(settings.storage.models), catalog.load(extra=further))
+        kind = CATALOG_ENGINES.get(engine)
+        if offered:
+            return Choice(store, offered, engine=kind, most_mb=memory_mb(settings))
+        path = Path(model.path) if model.path else None
+        return Choice(store, model.name, engine=kind, path=path, fallback=model.fallback)
 
     return Launch(
+        model=offered or model.name,
         engine=engine,
-        prepare=prepare,
-        compute_type=settings.model.compute_type,
-        threads=settings.model.threads,
+        prepare=Finder(further, choose),
+        compute_type=model.compute_type,
+        threads=model.threads,
         warm_up=warm_up,
-        batch=settings.model.batch,
+        batch=model.batch,
         margin_seconds=settings.windows.margin_seconds,
         least_seconds=settings.windows.least_seconds,
     )
 
 
+def offered(settings: Settings) -> list[str]:
+    """Names of the models beside the configured one, each once."""
+    return [name for name in dict.fromkeys(settings.models.offered) if name != settings.model.name]
+
+
+def memory_mb(settings: Settings) -> int:
+    """Memory of all models together."""
+    return settings.models.memory_mb or memory.machine_mb() // 2
+
+
+def hosted(launch: Launch, settings: Settings, metrics: Metrics, *, on_demand: bool = False) -> Hosted:
+    """A model, ready to be started."""
+    supervisor = Supervisor(launch, patience(settings), metrics, on_demand=on_demand)
+    return Hosted(supervisor, Scheduler(supervisor, settings, metrics))
+
+
 def patience(settings: Settings) -> Patience:
-    """How long to wait for the worker."""
+    """How long to wait for a worker."""
     limits = settings.limits
     return Patience(limits.load_seconds, limits.batch_seconds, limits.deadline_factor, settings.model.keep_alive)

@@ -13,10 +13,10 @@ import uvicorn
 from .. import settings as configuration
 from ..api import app as api
 from ..api import connection
-from ..engines.supervisor import Supervisor
+from ..engines.launch import Found
 from ..engines.warm_up import warm_up
 from ..failure import Failure
-from ..scheduling.scheduler import Scheduler
+from ..scheduling.lineup import Lineup
 from ..service import log, notify
 from ..service.metrics import Metrics
 from ..settings import Settings
@@ -44,18 +44,20 @@ def run(args: argparse.Namespace) -> int:
     log.configure(settings.log.format, transcripts=settings.log.transcripts)
     metrics = Metrics()
     listener = _listener(settings)
-    launch = assembly.launch(settings, args.engine, warm_up(settings.transcription.beam))
-    supervisor = Supervisor(launch, assembly.patience(settings), metrics)
-    metrics.watch_worker(lambda: supervisor.pid)
-    scheduler = Scheduler(supervisor, settings, metrics)
+    words = warm_up(settings.transcription.beam)
+    launch = assembly.launch(settings, args.engine, words)
+    lineup = Lineup(assembly.hosted(launch, settings, metrics), metrics, assembly.memory_mb(settings))
+    for name in assembly.offered(settings):
+        lineup.offer(assembly.hosted(assembly.launch(settings, args.engine, words, name), settings, metrics, on_demand=True))
+    metrics.watch_worker(lambda: lineup.default.supervisor.pid)
+    metrics.watch_memory(lineup.workers)
     limits, keep_alive = settings.limits, settings.model.keep_alive
     decoder = Decoder(limits.duration_seconds, limits.deadline_seconds, metrics, keep_alive=keep_alive)
-    app = api.create(settings, supervisor, scheduler, decoder, created=lambda: _created(service.settings), counts=metrics)
+    app = api.create(settings, lineup, decoder, created=_created, counts=metrics)
     service = Service(
         settings,
         launch,
-        supervisor,
-        scheduler,
+        lineup,
         decoder,
         app,
         load=lambda: configuration.load(args.config),
@@ -65,9 +67,8 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def _created(settings: Settings) -> int:
-    folder = assembly.model_folder(settings)
-    return int(folder.stat().st_mtime) if folder.is_dir() else 0
+def _created(found: Found) -> int:
+    return int(found.path.stat().st_mtime) if found.path.is_dir() else 0
 
 
 async def _serve(service: Service, listener: socket.socket) -> None:
@@ -79,7 +80,7 @@ async def _serve(service: Service, listener: socket.socket) -> None:
         server_header=False,
         timeout_keep_alive=KEEP_ALIVE_SECONDS,
     )
-    server = DrainingServer(config, leaving=service.leave, give_up=service.scheduler.stop)
+    server = DrainingServer(config, leaving=service.leave, give_up=service.lineup.stop)
     # What is wrong with the keys stands in the journal before the first request comes.
     await service.app.state.keyring.look(service.settings.access.keys)
     tasks = {asyncio.create_task(service.tell_systemd())}

@@ -9,9 +9,9 @@ from dataclasses import dataclass, field, replace
 from fastapi import FastAPI
 
 from ..engines.launch import Launch
-from ..engines.supervisor import State, Supervisor
+from ..engines.status import State
 from ..failure import Failure
-from ..scheduling.scheduler import Scheduler
+from ..scheduling.lineup import Lineup
 from ..service import log as logs
 from ..service import notify
 from ..settings import Settings
@@ -26,11 +26,13 @@ RESTART = ("server", "storage", "resource_limits")
 WORKER = (
     "model.name",
     "model.path",
+    "model.fallback",
     "model.compute_type",
     "model.threads",
     "model.batch",
     "windows.margin_seconds",
     "windows.least_seconds",
+    "models.catalog",
 )
 
 
@@ -40,8 +42,7 @@ class Service:
 
     settings: Settings
     launch: Launch
-    supervisor: Supervisor
-    scheduler: Scheduler
+    lineup: Lineup
     decoder: Decoder
     app: FastAPI
     load: Callable[[], Settings]
@@ -57,8 +58,11 @@ class Service:
         """One line for systemd."""
         if self.app.state.draining:
             return "STATUS=draining"
-        supervisor, model = self.supervisor, self.settings.model.name
+        supervisor, model = self.lineup.default.supervisor, self.settings.model.name
         ready = supervisor.state is State.READY
+        found = supervisor.found
+        if ready and found and found.fallback_for:
+            model = f"{found.name}. {found.reason}"
         text = f"ready: model {model}" if ready else f"{supervisor.state}: {supervisor.reason or model}"
         keys = self.app.state.keyring.trouble
         return " ".join(f"STATUS={text}{f'; no key is accepted: {keys}' if keys else ''}{self._trouble}".split())
@@ -105,11 +109,34 @@ class Service:
         self.settings = self.app.state.settings = new
         await self.app.state.keyring.look(new.access.keys)
         logs.configure(new.log.format, transcripts=new.log.transcripts)
-        self.scheduler.configure(new)
-        self.supervisor.configure(launch, assembly.patience(new))
+        default = self.lineup.default
+        default.scheduler.configure(new)
+        default.supervisor.configure(launch, assembly.patience(new))
+        self._offer(new, anew=launch is not None or new.models.memory_mb != old.models.memory_mb)
+        if new.model.name != old.model.name:
+            self.lineup.count(old.model.name)
+            self.lineup.count(new.model.name)
         self.decoder.configure(new.limits.duration_seconds, new.limits.deadline_seconds, new.model.keep_alive)
         self._trouble = f"; {', '.join(late)}: changed, which needs a restart" if late else ""
         log.info("the configuration was taken%s", self._trouble)
+
+    def _offer(self, new: Settings, *, anew: bool) -> None:
+        """Offer the models that the settings name, and no others. `anew`: something changed that their workers depend on."""
+        lineup, wanted = self.lineup, assembly.offered(new)
+        lineup.most_mb = assembly.memory_mb(new)
+        for hosted in lineup.offered:
+            if hosted.name not in wanted:
+                lineup.withdraw(hosted.name)
+                continue
+            hosted.scheduler.configure(new)
+            hosted.supervisor.configure(self._launch(new, hosted.name) if anew else None, assembly.patience(new))
+        for name in wanted:
+            if name not in [hosted.name for hosted in lineup.offered]:
+                metrics = self.app.state.metrics
+                lineup.offer(assembly.hosted(self._launch(new, name), new, metrics, on_demand=True))
+
+    def _launch(self, new: Settings, name: str) -> Launch:
+        return assembly.launch(new, self.launch.engine, self.launch.warm_up, name)
 
     async def tell_systemd(self) -> None:
         """READY=1 when the warm-up is over, then the state as the unit's status, and the watchdog as long as all is well.
@@ -120,14 +147,13 @@ class Service:
         # The supervisor has a deadline of its own for loading; systemd's must not come first.
         patience = int((self.settings.limits.load_seconds + 60) * 1e6)
         notify.notify(f"EXTEND_TIMEOUT_USEC={patience}", "STATUS=loading the model")
-        await self.supervisor.settled()
+        await self.lineup.default.supervisor.settled()
         self._told = True
         notify.notify("READY=1", self.status)
         interval = min((notify.watchdog_seconds() or 10.0) / 3, 5.0)
         while True:
             await asyncio.sleep(interval)
-            well = self.supervisor.answering and self.scheduler.answering
-            notify.notify(self.status, *(["WATCHDOG=1"] if well else []))
+            notify.notify(self.status, *(["WATCHDOG=1"] if self.lineup.answering else []))
 
 
 def _value(settings: Settings, name: str) -> object:

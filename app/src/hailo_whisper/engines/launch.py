@@ -19,12 +19,44 @@ class WarmUp:
 
 
 @dataclass(frozen=True)
-class Launch:
-    """How a worker is started. `prepare` gives the folder of a model that was verified, or raises Failure; it may block."""
+class Found:
+    """A model that can be loaded."""
 
+    name: str
+    path: Path
+    """The folder with its files."""
+    sha256: str | None = None
+    """Of its largest file, which are the weights, as it was when they were verified; None when nobody has."""
+    memory_mb: int = 0
+    """What a worker with it is expected to need, in MB."""
+    names: tuple[str, ...] = ()
+    """What it is called besides."""
+    fallback_for: str | None = None
+    """The model in whose place it stands, because that one cannot be used."""
+    reason: str | None = None
+    """Why it cannot, and what to do about it."""
+
+    @property
+    def facts(self) -> dict[str, object]:
+        """What is known of it, for the log."""
+        facts: dict[str, object | None] = {
+            "model": self.name,
+            "path": str(self.path),
+            "sha256": self.sha256,
+            "fallback_for": self.fallback_for,
+        }
+        return {name: fact for name, fact in facts.items() if fact is not None}
+
+
+@dataclass(frozen=True)
+class Launch:
+    """How a worker is started. `prepare` finds the model and verifies it, or raises Failure; it may block, and is asked often."""
+
+    model: str
+    """The configured name of the model."""
     engine: str
     """`module:Class` of the engine."""
-    prepare: Callable[[], Path]
+    prepare: Callable[[], Found]
     compute_type: str
     threads: int
     warm_up: WarmUp
@@ -54,4 +86,5 @@ def fingerprint(path: Path) -> object:
         found = [(entry.name, entry.stat()) for entry in os.scandir(path)]
     except OSError as error:
         return error.errno
-    return sorted((name, about.st_size, about.st_mtime_ns, about.st_ino) for name, about in found)
+    # The time of the inode's change tells of a new mode or owner too.
+    return sorted((name, about.st_size, about.st_mtime_ns, about.st_ctime_ns, about.st_ino) for name, about in found)

@@ -1,4 +1,4 @@
-"""The server's one worker: started, warmed up, asked, killed at its deadline, unloaded when idle, started again.
+"""The worker of a model: started, warmed up, asked, killed at its deadline, unloaded when idle, started again.
 
 The rest of the server sees one object that either transcribes or says at once why it cannot.
 """
@@ -6,9 +6,7 @@ The rest of the server sees one object that either transcribes or says at once w
 import asyncio
 import logging
 import time
-from collections.abc import Sequence
-from enum import StrEnum
-from pathlib import Path
+from collections.abc import Callable, Sequence
 
 from ..service.child import ChildDied, ChildTimeout
 from ..service.metrics import Metrics
@@ -17,51 +15,70 @@ from .breaker import Breaker
 from .engine import Capabilities, Options
 from .failures import DeadlineExceeded, EngineFailed, Nonsense, Unavailable, WorkerLost, explanation
 from .handle import Handle, Item
-from .launch import Launch, Patience, fingerprint
+from .launch import Found, Launch, Patience, fingerprint
+from .status import State, Status
 
 log = logging.getLogger(__name__)
 
 PING_SECONDS = 5.0
 LOOK_SECONDS = 2.0
-"""How often a model's folder is looked at while there is no worker because of it."""
+"""How often the models' folders are looked at while there is no worker because of them, or another model's."""
+ROOM_SECONDS = 0.1
+"""How often it is asked whether there is room in the memory now."""
 MOST_ERRORS = 3
 """Batches in a row over which the engine may raise before its process is taken for sick."""
 LONG_LIFE = 60.0
 """Seconds after which a worker that dies has not died at once."""
 
 
-class State(StrEnum):
-    """What the worker is doing, as readiness shows it."""
-
-    LOADING = "loading"
-    READY = "ready"
-    UNLOADED = "unloaded"
-    FAILED = "failed"
-    CLOSED = "closed"
+Room = Callable[[Found], str | None]
+"""Asked before a worker is started: None when there is room for it in the memory, else why there is none yet."""
 
 
 class Supervisor:
-    """Keeps one warmed-up worker. `run` is its task; everything else may be called while it runs."""
+    """Keeps one warmed-up worker. `run` is its task; everything else may be called while it runs.
 
-    def __init__(self, launch: Launch, patience: Patience, metrics: Metrics) -> None:
+    With `on_demand` there is none before the first request, nor when one is lost and nobody waits for another.
+    """
+
+    def __init__(self, launch: Launch, patience: Patience, metrics: Metrics, *, on_demand: bool = False) -> None:
         self._launch = launch
+        self._on_demand = on_demand
+        self.room: Room = lambda _: None
+        # Why there is no room for it, while somebody waits for that.
+        self._full: str | None = None
         self._patience = patience
         self._metrics = metrics
         self._breaker = Breaker()
         self._handle: Handle | None = None
-        # Set, and replaced by another, at every change of state.
-        self._changed = asyncio.Event()
         # Something for `run` to look at: a loss, a new configuration, a request for an unloaded model, rest after one.
         self._stir = asyncio.Event()
         self._lost: str | None = None
-        self._replace = False
+        # Why the worker is to be replaced by another although nothing is wrong with it.
+        self._replace: str | None = None
         self._wanted = False
         self._errors = 0
-        self._answered = self._used = self._started = time.monotonic()
-        self.state = State.LOADING
-        self.reason: str | None = "The model is being loaded."
+        self._answered = self._used = self._started = self._looked = time.monotonic()
+        self._status = Status("The model is being loaded.")
+        self.found: Found | None = None
+        """The model that was found last: the one that is loaded, if any is."""
         self.capabilities: Capabilities | None = None
         self.restarts = 0
+
+    @property
+    def state(self) -> State:
+        """What the worker is doing."""
+        return self._status.state
+
+    @property
+    def reason(self) -> str | None:
+        """Why it is not ready, or why the model that answers is not the configured one."""
+        return self._status.reason
+
+    @property
+    def model(self) -> str:
+        """The configured name of the model."""
+        return self._launch.model
 
     @property
     def pid(self) -> int | None:
@@ -92,17 +109,17 @@ class Supervisor:
     async def settled(self) -> None:
         """Wait until the first attempt to start has come to an end, good or bad."""
         while self.state is State.LOADING:
-            await self._changed.wait()
+            await self._status.changed()
 
     def configure(self, launch: Launch | None, patience: Patience) -> None:
         """Take new settings. With a `launch` the worker is replaced after the batch in flight; requests wait for the new one."""
         self._patience = patience
         if launch:
             self._launch = launch
-            self._replace = True
+            self._replace = "The configuration changed, and the model is being loaded."
             self._breaker.reset()
             if self.state is State.FAILED:
-                self._set(State.LOADING, "The configuration changed, and the model is being loaded.")
+                self._set(State.LOADING, self._replace)
         self._stir.set()
 
     async def ready(self, seconds: float | None = None) -> None:
@@ -120,9 +137,9 @@ class Supervisor:
                 while not self._usable():
                     if self.state in (State.FAILED, State.CLOSED):
                         raise Unavailable(f"The server cannot transcribe now: {self.reason}", 10)
-                    await self._changed.wait()
+                    await self._status.changed()
         except TimeoutError:
-            raise Unavailable("The model is still being loaded. Try again in a moment.", 5) from None
+            raise Unavailable(self._full or "The model is still being loaded. Try again in a moment.", 5) from None
 
     def rest(self) -> None:
         """There is nothing more to do for now: the model may be unloaded when its time has come."""
@@ -130,6 +147,14 @@ class Supervisor:
         self._used = time.monotonic()
         if self._patience.keep_alive == 0:
             self._stir.set()
+
+    def unload(self) -> bool:
+        """End the worker if it is idle, because another model needs its memory. Whether it will be ended."""
+        if self.state is not State.READY or self._wanted or not self._handle or self._handle.busy:
+            return False
+        self._set(State.UNLOADED, None)
+        self._stir.set()
+        return True
 
     async def transcribe(self, items: Sequence[Item], options: Options) -> list[WindowResult]:
         """Transcribe one batch, across requests. `capabilities.lanes` of them and the express may be under way at a time; others wait.
@@ -172,6 +197,8 @@ class Supervisor:
         """Start a worker, and another whenever it is lost, until cancelled."""
         try:
             while True:
+                while self.state is State.UNLOADED and not self._wanted and not (self._on_demand and self._replace):
+                    await self._stirred(None)
                 handle = await self._bring_up()
                 if handle:
                     await self._watch(handle)
@@ -181,54 +208,83 @@ class Supervisor:
 
     async def _bring_up(self) -> Handle | None:
         """Start a worker; when that fails say why, and come back when it is time to try again."""
-        self._replace = False
+        self._replace = None
         self._stir.clear()
         try:
-            path = await asyncio.to_thread(self._launch.prepare)
+            found = await asyncio.to_thread(self._launch.prepare)
         # Whatever it is, the server stays up and says so: what keeps a worker from starting costs readiness, nothing else.
         except Exception as error:
             # No process was started for this, so it may be looked at again and again.
             self._failed(error, str(error))
             await self._stirred(LOOK_SECONDS)
             return None
-        if self.state is State.FAILED and not self._breaker.failures:
+        if self._needless:
+            self.found = found
+            self._set(State.UNLOADED, None)
+            return None
+        if self.state is State.UNLOADED or (self.state is State.FAILED and not self._breaker.failures):
             self._set(State.LOADING, "The model is being loaded.")
+        if not await self._make_room(found):
+            return None
         # Before the attempt, so that what changes during it is not missed.
-        seen = await asyncio.to_thread(fingerprint, path)
+        seen = await asyncio.to_thread(fingerprint, found.path)
         try:
-            return await self._start(path)
+            return await self._start(found)
         except Exception as error:
             self._drop()
             self._metrics.worker_lost("start")
             pause = self._breaker.failed(time.monotonic())
             again = f"in {pause:.0f} s, or as soon as the model's folder or the configuration changes"
             self._failed(error, f"{error}; this was attempt {self._breaker.failures}, the next is {again}")
-            await self._await_chance(path, seen)
+            await self._await_chance(found, seen)
             return None
 
-    async def _start(self, path: Path) -> Handle:
+    @property
+    def _needless(self) -> bool:
+        """Whether nobody waits for a worker that is there on demand only."""
+        return self._on_demand and not self._wanted
+
+    async def _make_room(self, found: Found) -> bool:
+        """Wait until there is room for a worker. False when that takes longer than anybody wants one, or another is wanted."""
+        try:
+            while full := self.room(found):
+                if self._needless or self._replace:
+                    self._set(State.UNLOADED if self._needless else State.LOADING, None)
+                    return False
+                if full != self._full:
+                    self._full = full
+                    self._set(State.LOADING, full)
+                await self._stirred(ROOM_SECONDS)
+        finally:
+            self._full = None
+        return True
+
+    async def _start(self, found: Found) -> Handle:
         self._lost = None
         self._errors = 0
         began = time.monotonic()
+        self.found = found
         self._handle = handle = Handle()
-        await handle.load(self._launch, path, self._patience.load)
+        await handle.load(self._launch, found.path, self._patience.load)
         self.capabilities = handle.capabilities
-        self._answered = self._used = self._started = time.monotonic()
+        self._answered = self._used = self._started = self._looked = time.monotonic()
         self._breaker.started()
         self._metrics.worker_started(self._started - began)
-        took = round(self._started - began, 3)
-        log.info("the worker is ready", extra={"worker_pid": handle.pid, "model": str(path), "load_seconds": took})
+        facts: dict[str, object] = {"load_seconds": round(self._started - began, 3), "worker_pid": handle.pid}
+        log.info("the worker is ready", extra=found.facts | facts)
+        if found.reason:
+            log.warning("%s", found.reason)
         return handle
 
-    async def _await_chance(self, path: Path, seen: object) -> None:
+    async def _await_chance(self, found: Found, seen: object) -> None:
         """Come back when the next attempt is due, or when something changed that may have been the cause.
 
         `seen` is the fingerprint of the model's folder before the attempt that failed.
         """
         while (left := self.next_start or 0.0) > 0 and not self._replace:
             await self._stirred(min(left, LOOK_SECONDS))
-            if await asyncio.to_thread(fingerprint, path) != seen:
-                log.info("the model's folder %s has changed: trying again", path)
+            if await asyncio.to_thread(fingerprint, found.path) != seen:
+                log.info("the model's folder %s has changed: trying again", found.path)
                 self._breaker.reset()
 
     async def _watch(self, handle: Handle) -> None:
@@ -236,26 +292,24 @@ class Supervisor:
         loop = asyncio.get_running_loop()
         # Tells at once when the process ends, whoever ended it.
         loop.add_reader(handle.pidfd, self._lose, handle, "died")
-        self._set(State.READY, None)
+        self._set(State.READY, self.found.reason if self.found else None)
         try:
             while not (self._lost or self._replace) and self.state is State.READY:
                 await self._stirred(self._nap())
                 await self._look_after(handle)
+                await self._look_for_better()
         finally:
             loop.remove_reader(handle.pidfd)
         if self._lost:
             await self._replace_lost()
         elif self._replace:
-            self._set(State.LOADING, "The configuration changed, and the model is being loaded.")
+            self._set(State.LOADING, self._replace)
             # The batches in flight are finished first.
             while handle.busy and not self._lost:
                 await self._stirred(PING_SECONDS)
             self._drop()
         else:
             self._drop()
-            while not self._wanted:
-                await self._stirred(None)
-            self._set(State.LOADING, "The model is being loaded.")
 
     async def _replace_lost(self) -> None:
         self._drop()
@@ -278,11 +332,12 @@ class Supervisor:
         """Seconds until an idle worker needs looking after."""
         keep = self._patience.keep_alive
         left = self._used + keep - time.monotonic() if keep >= 0 and not self._wanted else PING_SECONDS
-        return min(max(left, 0.01), PING_SECONDS)
+        longest = min(PING_SECONDS, LOOK_SECONDS) if self.found and self.found.fallback_for else PING_SECONDS
+        return min(max(left, 0.01), longest)
 
     async def _look_after(self, handle: Handle) -> None:
         """Unload a worker that was idle for long enough; see whether one that stays still answers."""
-        if self._lost or self._replace or handle.busy:
+        if self._lost or self._replace or handle.busy or self.state is not State.READY:
             return
         now = time.monotonic()
         if not self._wanted and 0 <= self._patience.keep_alive <= now - self._used:
@@ -295,6 +350,20 @@ class Supervisor:
             except (ChildDied, ChildTimeout) as error:
                 log.error("the idle worker does not answer: %s", error)
                 self._lose(handle, "silent")
+
+    async def _look_for_better(self) -> None:
+        """While a model stands in for another: see whether that can be used now, or one that comes before it."""
+        if not self.found or not self.found.fallback_for or time.monotonic() - self._looked < LOOK_SECONDS:
+            return
+        self._looked = time.monotonic()
+        try:
+            better = await asyncio.to_thread(self._launch.prepare)
+        # What is loaded goes on, whatever has become of its files.
+        except Exception:
+            return
+        if better.path != self.found.path:
+            self._replace = f"The model {better.name} can be used now, and is being loaded."
+            log.info("the model %s can be used now, and takes the place of %s", better.name, self.found.name)
 
     def _usable(self) -> bool:
         return self.state is State.READY and not self._lost and not self._replace
@@ -327,7 +396,5 @@ class Supervisor:
         self._set(State.FAILED, reason)
 
     def _set(self, state: State, reason: str | None) -> None:
-        self.state, self.reason = state, reason
-        self._metrics.model_state(state)
-        self._changed.set()
-        self._changed = asyncio.Event()
+        self._status.set(state, reason)
+        self._metrics.model_state(self.model, state)

@@ -6,7 +6,6 @@ import os
 import pwd
 import shutil
 import stat
-import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -17,7 +16,10 @@ from ..failure import Failure
 GROUP = "hailo-whisper"
 FOLDER_MODE, FILE_MODE = 0o750, 0o640
 PARTIAL, LOCK = ".partial", ".lock"
+FILES, WORK, REPLACED = "files", "work", "replaced"
 LOCK_SECONDS = 1800.0
+# So long is kept what an interrupted pull had fetched, for the next one to go on with.
+KEPT_SECONDS = 7 * 86400.0
 # What a file system needs beside the bytes themselves.
 SPARE_BYTES = 16_000_000
 
@@ -93,25 +95,42 @@ def _wait_for(lock: int, root: Path, notify: Callable[[str], None], seconds: flo
 
 
 def sweep(root: Path) -> None:
-    """Remove what interrupted pulls left. Only for the holder of the lock."""
+    """Remove what interrupted pulls left, but for what the next one can still go on with. Only for the holder of the lock."""
     partial = root / PARTIAL
-    if partial.is_symlink():
+    if partial.is_symlink() or partial.is_file():
         partial.unlink()
-    elif partial.exists():
-        shutil.rmtree(partial)
+    if not partial.exists():
+        return
+    for folder in partial.iterdir():
+        if folder.is_symlink() or not folder.is_dir():
+            folder.unlink()
+            continue
+        shutil.rmtree(folder / FILES, ignore_errors=True)
+        shutil.rmtree(folder / REPLACED, ignore_errors=True)
+        times = [path.lstat().st_mtime for path in (folder / WORK).rglob("*") if path.is_file()]
+        if not times or time.time() - max(times) > KEPT_SECONDS:
+            shutil.rmtree(folder)
+    if not any(partial.iterdir()):
+        partial.rmdir()
 
 
 class Staging:
-    """A folder in the store's own file system: `files` becomes the model, `work` is scratch space. A context manager."""
+    """A folder in the store's own file system: `files` becomes the model, `work` is scratch space. A context manager.
+
+    What is left in `work` outlives the pull, until one has placed the model or for a week.
+    """
 
     def __init__(self, root: Path, name: str) -> None:
         self._root, self._name = root, name
+        self._folder = root / PARTIAL / name
 
     def __enter__(self) -> "Staging":
         with writing(self._root):
-            partial = self._root / PARTIAL
-            partial.mkdir(mode=0o700, exist_ok=True)
-            self._folder = Path(tempfile.mkdtemp(prefix=f"{self._name}-", dir=partial))
+            self._folder.parent.mkdir(mode=0o700, exist_ok=True)
+            if self._folder.is_symlink():
+                self._folder.unlink()
+            self._folder.mkdir(mode=0o700, exist_ok=True)
+            self.work.mkdir(exist_ok=True)
             self.clear()
         return self
 
@@ -121,18 +140,28 @@ class Staging:
     @property
     def files(self) -> Path:
         """Where a source writes."""
-        return self._folder / "files"
+        return self._folder / FILES
 
     @property
     def work(self) -> Path:
-        """Where a source may keep what it needs on the way."""
-        return self._folder / "work"
+        """Where a source may keep what it needs on the way, and find what was left there."""
+        return self._folder / WORK
+
+    @property
+    def kept(self) -> int:
+        """The bytes that lie in `work`."""
+        return sum(path.lstat().st_size for path in self.work.rglob("*") if path.is_file())
 
     def clear(self) -> None:
-        """Start with empty folders, as after a source that failed half-way."""
-        for folder in (self.files, self.work):
-            shutil.rmtree(folder, ignore_errors=True)
-            folder.mkdir()
+        """Start with no files, as after a source that failed half-way."""
+        shutil.rmtree(self.files, ignore_errors=True)
+        self.files.mkdir()
+
+    def forget(self) -> None:
+        """Keep nothing: what lies there is of no use, or takes the last room on the disk."""
+        self.clear()
+        shutil.rmtree(self.work, ignore_errors=True)
+        self.work.mkdir()
 
     def place(self) -> Path:
         """Make the files durable, give them their owner and mode, and rename them into place. Returns the place."""
@@ -144,9 +173,10 @@ class Staging:
             adopt(self.files)
             _sync(self.files)
             if os.path.lexists(place):
-                place.rename(self._folder / "replaced")
+                place.rename(self._folder / REPLACED)
             self.files.rename(place)
             _sync(self._root)
+            shutil.rmtree(self.work, ignore_errors=True)
         return place
 
 
@@ -154,8 +184,10 @@ def adopt(path: Path, pretend: bool = False) -> bool:
     """Give a file or folder of the store its owner and mode, as far as this user may. Returns whether that changed anything.
 
     Root gives it to the service's group when there is one: the service reads models and never writes them. With `pretend`
-    nothing is changed, only compared.
+    nothing is changed, only compared. A link into another program's cache stays that program's.
     """
+    if path.is_symlink():
+        return False
     status = path.stat()
     if os.geteuid() not in (0, status.st_uid):
         return False

@@ -50,6 +50,8 @@ class Lines:
 
     def reach(self, done: int) -> None:
         """Say how far it is when another step has been passed."""
+        if not self._total:
+            return
         percent = min(100, 100 * done // self._total)
         step = percent - percent % STEP_PERCENT
         if step > self._said:

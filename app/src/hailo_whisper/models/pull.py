@@ -1,15 +1,18 @@
 """Pulling a model: try the sources in order, verify what came, put it in place."""
 
+import errno
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal
 
 from ..failure import Failure
 from .catalog import Model
 from .placement import PlacementFailed, Staging, adopt, locked, require_space, writing
+from .plausible import doubt
 from .progress import Progress, progress
-from .sources import Source, SourceFailed
-from .store import MANIFEST, ModelUnusable, Store, read_manifest, write_manifest
+from .sources import NotOffered, Source, SourceFailed
+from .store import MANIFEST, ModelUnusable, Store, read_manifest, recorded_entry, write_manifest
 from .sums import difference
 
 Change = Literal["unchanged", "repaired", "pulled"]
@@ -46,26 +49,28 @@ def pull(
     A model that is there is not fetched again unless `force` is set; at most its owner, modes or record are repaired.
     Raises ModelUnusable for an unknown name, PlacementFailed when the store cannot be written, and PullFailed.
     """
-    model = store.catalog.get(name)
+    model = store.model(name)
     state = foresee(name, store, force=force)
     if state == "unchanged":
-        return Outcome(name, "unchanged")
+        return Outcome(model.name, "unchanged")
     if state == "pulled":
-        require_space(store.root, model.size)
+        # What the catalog says, and not what was imported under its name; where it knows no sum, what was pinned before holds.
+        model = store.catalog.get(name).pinned(model.files)
     with locked(store.root, notify):
         # Another pull may have brought it while this one waited.
         if not force and _is_sound(store, name):
-            return Outcome(name, "repaired" if _repair(store, model) else "unchanged")
-        with Staging(store.root, name) as staging:
+            return Outcome(model.name, "repaired" if _repair(store, store.model(name)) else "unchanged")
+        with Staging(store.root, model.name) as staging:
+            require_space(store.root, model.size - staging.kept)
             return _fetch(model, store, sources, staging, notify=notify, make_progress=make_progress)
 
 
 def foresee(name: str, store: Store, *, force: bool = False) -> Change:
     """What `pull` would do, if its sources work. Changes nothing. Raises ModelUnusable for an unknown name."""
-    model = store.catalog.get(name)
+    model = store.model(name)
     if force or not _is_sound(store, name):
         return "pulled"
-    folder = store.root / name
+    folder = store.root / model.name
     if store.is_as_verified(name) and not any(adopt(folder / file, pretend=True) for file in _ours(model)):
         return "unchanged"
     return "repaired"
@@ -90,20 +95,29 @@ def _fetch(
     make_progress: Callable[[str, int], Progress],
 ) -> Outcome:
     failed: list[str] = []
+    absent: list[str] = []
     for source in sources:
-        notify(f"{model.name}: fetching {model.size / 1e6:.0f} MB from {source.name}")
         try:
-            _try(source, model, store, staging, make_progress)
-        except (SourceFailed, PlacementFailed, OSError) as error:
-            failed.append(f"{source.name}: {str(error).rstrip('.')}")
-            notify(f"{model.name}: {failed[-1]}")
-            with writing(store.root):
-                staging.clear()
+            extra = source.extra_space(model)
+            notify(f"{model.name}: fetching {model.size / 1e6:.0f} MB from {source.name}")
+            _try(source, model, store, staging, extra=extra, make_progress=make_progress)
+        except NotOffered as error:
+            absent.append(f"{source.name}: {_words(error)}")
             continue
+        except (SourceFailed, PlacementFailed, OSError) as error:
+            failed.append(f"{source.name}: {_words(error)}")
+            notify(f"{model.name}: {source.name}: {_words(error)}")
+            with writing(store.root):
+                (staging.forget if _is_full(error) else staging.clear)()
+            continue
+        for name in model.unverified:
+            notify(
+                f"{model.name}: nobody knows the sum of {name}: what came from {source.name} now, and nothing else, is taken from now on"
+            )
         write_manifest(staging.files, model, source.name)
         staging.place()
         return Outcome(model.name, "pulled", source.name, tuple(failed))
-    tried = "\n".join(f"  {line}" for line in failed) or "  no source was given"
+    tried = "\n".join(f"  {line}" for line in (*failed, *absent)) or "  no source was given"
     raise PullFailed(
         f"The model {model.name} could not be fetched from any source:\n{tried}\n"
         "Mend one of these, or bring the files in a folder and use --source folder:/path/to/folder."
@@ -115,19 +129,48 @@ def _try(
     model: Model,
     store: Store,
     staging: Staging,
+    *,
+    extra: int,
     make_progress: Callable[[str, int], Progress],
 ) -> None:
-    extra = source.extra_space(model)
-    require_space(store.root, model.size + extra)
-    with make_progress(model.name, extra or model.size) as shown:
-        source.fetch(model, staging.files, staging.work, shown)
+    """Fetch from one source, and once more from the beginning when what it went on with turns out to be something else."""
+    begun = staging.kept
+    require_space(store.root, model.size + extra - begun)
+    for resumed in (True, False) if begun else (False,):
+        with make_progress(model.name, extra or model.size) as shown:
+            source.fetch(model, staging.files, staging.work, shown)
+        fault = _fault(model, staging.files)
+        if fault is None:
+            return
+        # Wrong bytes are nothing that another source could go on with.
+        staging.forget()
+        if not resumed:
+            raise SourceFailed(fault)
+
+
+def _fault(model: Model, files: Path) -> str | None:
     for name, expected in model.files.items():
-        path = staging.files / name
+        path = files / name
         if not path.is_file() or path.is_symlink():
-            raise SourceFailed(f"{name} did not arrive")
+            return f"{name} did not arrive"
         fault = difference(path, expected)
         if fault:
-            raise SourceFailed(f"what arrived is not the pinned model: {fault}")
+            return f"what arrived is not the pinned model: {fault}"
+        odd = doubt(path) if expected.sha256 is None else None
+        if odd:
+            return f"what arrived cannot be the model: {odd}"
+    return None
+
+
+def _is_full(error: Exception) -> bool:
+    """Whether the disk is: then nothing may be kept that somebody else may need the room of."""
+    return isinstance(error, OSError) and error.errno in {errno.ENOSPC, errno.EDQUOT}
+
+
+def _words(error: Exception) -> str:
+    if _is_full(error):
+        return "the disk is full; what had arrived was removed again"
+    return str(error).rstrip(".")
 
 
 def _ours(model: Model) -> list[str]:
@@ -141,6 +184,7 @@ def _repair(store: Store, model: Model) -> bool:
         recorded = store.is_as_verified(model.name)
         if not recorded:
             source = read_manifest(folder).get("source")
-            write_manifest(folder, model, source if isinstance(source, str) else "unknown")
+            own = recorded_entry(folder) is not None
+            write_manifest(folder, model, source if isinstance(source, str) else "unknown", own=own)
         adopted = [adopt(folder / file) for file in _ours(model)]
     return not recorded or any(adopted)

@@ -3,12 +3,16 @@
 import json
 import os
 import stat
+from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from pydantic import ValidationError
+
 from . import catalog as catalogs
-from .catalog import Catalog, File, Model
-from .sums import difference
+from .catalog import NAME, Catalog, File, Model
+from .sums import difference, seen
 from .unusable import ModelMissing, ModelUnusable
 
 __all__ = [
@@ -18,6 +22,7 @@ __all__ = [
     "ModelUnusable",
     "Store",
     "read_manifest",
+    "recorded_entry",
     "write_manifest",
 ]
 
@@ -59,12 +64,41 @@ class Store:
         self.check(name)
         if not self.is_as_verified(name):
             self.verify(name)
-        return self.root / name
+        return self.folder(name)
+
+    def folder(self, name: str) -> Path:
+        """Where the model lies or will lie, by its name and not by its alias. Raises ModelUnusable for an unknown name."""
+        return self.root / self._entry(name).name
+
+    def model(self, name: str) -> Model:
+        """The catalog's entry, in which files without a sum have the one that they had at their first pull.
+
+        A model that was imported with other files than the catalog's has an entry of its own, in its record.
+        """
+        model = self._entry(name)
+        return model.pinned(_recorded(self.root / model.name, model))
+
+    def models(self) -> list[Model]:
+        """All that the catalog knows, and what was imported besides, by their entries."""
+        found = {model.name: self.model(model.name) for model in self.catalog}
+        return [*found.values(), *(model for model in self._own() if model.name not in found)]
+
+    def _own(self) -> list[Model]:
+        try:
+            folders = sorted(path for path in self.root.iterdir() if not path.name.startswith("."))
+        except OSError:
+            return []
+        return [model for folder in folders if (model := recorded_entry(folder))]
+
+    def _entry(self, name: str) -> Model:
+        known = self.catalog.get(name) if name in self.catalog else None
+        own = recorded_entry(self.root / (known.name if known else name)) if known or NAME.fullmatch(name) else None
+        return own or known or self.catalog.get(name)
 
     def check(self, name: str) -> None:
         """Raise ModelUnusable unless every file of the model is there, readable and of the right size. Reads no content."""
-        model = self.catalog.get(name)
-        folder = self.root / name
+        model = self.model(name)
+        name, folder = model.name, self.root / model.name
         mode = self._mode(folder, name)
         if mode is None:
             raise ModelMissing(f"The model {name} is not in {self.root}. Run `{self._cure(name)}`.")
@@ -80,24 +114,32 @@ class Store:
     def verify(self, name: str) -> None:
         """Compare every byte with the catalog's sha256 sums. Raises ModelUnusable."""
         self.check(name)
-        for file, expected in self.catalog.get(name).files.items():
-            fault = difference(self.root / name / file, expected)
+        model = self.model(name)
+        folder = self.root / model.name
+        if model.unverified:
+            raise ModelUnusable(
+                f"The model {model.name} in {folder} cannot be verified: the catalog has no sum for {', '.join(model.unverified)}, "
+                f"and none was recorded. Run `{self._cure(model.name)} --force` to fetch it again."
+            )
+        for file, expected in model.files.items():
+            fault = difference(folder / file, expected)
             if fault:
                 raise ModelUnusable(
-                    f"The model {name} in {self.root / name} is damaged: {fault}. "
-                    f"Run `{self._cure(name)} --force` to fetch it again."
+                    f"The model {model.name} in {folder} is damaged: {fault}. "
+                    f"Run `{self._cure(model.name)} --force` to fetch it again."
                 )
 
     def is_as_verified(self, name: str) -> bool:
         """Whether the files are untouched since they were last compared with their sums."""
-        model, folder = self.catalog.get(name), self.root / name
+        model = self.model(name)
+        folder = self.root / model.name
         recorded = read_manifest(folder).get("files")
         return recorded == {file: _record(folder / file, expected) for file, expected in model.files.items()}
 
     def installed(self) -> list[Installed]:
-        """The complete models of the catalog, by size of the files and not by their sums."""
+        """The complete models, by size of the files and not by their sums."""
         found = []
-        for model in self.catalog:
+        for model in self.models():
             try:
                 self.check(model.name)
             except ModelUnusable:
@@ -133,7 +175,8 @@ class Store:
         # A hub's cache: models--OWNER--NAME/snapshots/REVISION.
         repository = folder.absolute().parent.parent.name.removeprefix("models--").replace("--", "/")
         recorded = read_manifest(folder).get("model")
-        for model in self.catalog:
+        own = recorded_entry(folder)
+        for model in [own] if own else self.catalog:
             hub = model.sources.hub
             if model.name == recorded or (hub and (hub.repository, hub.revision) == (repository, folder.name)):
                 known |= model.files
@@ -160,18 +203,48 @@ def read_manifest(folder: Path) -> dict[str, object]:
     return manifest if isinstance(manifest, dict) else {}
 
 
-def write_manifest(folder: Path, model: Model, source: str) -> None:
-    """Record that the files in the folder were compared with their sums just now."""
+def recorded_entry(folder: Path) -> Model | None:
+    """The entry that an imported model brought with it, because the catalog has none with these files."""
+    with suppress(ValidationError):
+        entry = Model.model_validate(read_manifest(folder).get("entry"))
+        if entry.name == folder.name:
+            return entry
+    return None
+
+
+def write_manifest(folder: Path, model: Model, source: str, *, own: bool = False) -> None:
+    """Record that the files in the folder were compared with their sums just now. Unverified files get the sums that they have.
+
+    `own` says that the entry is not the catalog's: then it is kept with the files.
+    """
+    model = model.pinned({file: seen(folder / file) for file in model.unverified})
     files = {file: _record(folder / file, expected) for file, expected in model.files.items()}
-    manifest = {"schema_version": 1, "model": model.name, "source": source, "files": files}
+    manifest: dict[str, object] = {"schema_version": 1, "model": model.name, "source": source, "files": files}
+    if own:
+        manifest["entry"] = model.model_dump(mode="json", exclude_unset=True)
     (folder / MANIFEST).write_text(json.dumps(manifest, indent=2) + "\n", encoding="utf-8")
 
 
 def _record(path: Path, expected: File) -> dict[str, object]:
-    return {"size": expected.size, "sha256": expected.sha256, "mtime_ns": path.stat().st_mtime_ns}
+    status = path.stat()
+    return {"size": expected.size or status.st_size, "sha256": expected.sha256, "mtime_ns": status.st_mtime_ns}
 
 
-def _check_files(folder: Path, files: dict[str, File] | dict[str, File | None], fault: str, cure: str) -> None:
+def _recorded(folder: Path, model: Model) -> dict[str, File]:
+    """The sums that the files had when the model was placed, as far as the record is sound."""
+    manifest = read_manifest(folder)
+    files = manifest.get("files")
+    if manifest.get("model") != model.name or not isinstance(files, dict):
+        return {}
+    found = {}
+    for name, record in files.items():
+        if name in model.unverified and isinstance(record, dict):
+            with suppress(ValidationError):
+                found[name] = File(size=record.get("size"), sha256=record.get("sha256"))
+    return found
+
+
+def _check_files(folder: Path, files: Mapping[str, File | None], fault: str, cure: str) -> None:
     for name, expected in files.items():
         path = folder / name
         try:
@@ -182,10 +255,11 @@ def _check_files(folder: Path, files: dict[str, File] | dict[str, File | None], 
             raise ModelUnusable(f"{fault}: {name} is missing. {cure}") from None
         if not stat.S_ISREG(status.st_mode):
             raise ModelUnusable(f"{fault}: {name} is not a file. {cure}")
-        if expected is None and status.st_size == 0:
+        size = expected.size if expected else None
+        if status.st_size == 0 and size is None:
             raise ModelUnusable(f"{fault}: {name} is empty. {cure}")
-        if expected is not None and status.st_size != expected.size:
-            raise ModelUnusable(f"{fault}: {name} has {status.st_size} of {expected.size} bytes. {cure}")
+        if size is not None and status.st_size != size:
+            raise ModelUnusable(f"{fault}: {name} has {status.st_size} of {size} bytes. {cure}")
         if not os.access(path, os.R_OK):
             raise ModelUnusable(_forbidden(str(path)))
 

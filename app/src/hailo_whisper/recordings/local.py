@@ -7,7 +7,8 @@ from typing import Self
 
 from ..engines.engine import Options
 from ..engines.failures import EngineFailed, Unavailable
-from ..engines.supervisor import State, Supervisor
+from ..engines.status import State
+from ..engines.supervisor import Supervisor
 from ..failure import Failure
 from ..scheduling import cutting
 from ..scheduling.scheduler import Scheduler

@@ -10,13 +10,14 @@ import logging
 import math
 import os
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
 
 from ..engines.engine import Capabilities, Options
 from ..engines.failures import DeadlineExceeded, EngineFailed, Unavailable, WorkerLost
 from ..engines.handle import Item
-from ..engines.supervisor import State, Supervisor
+from ..engines.status import State
+from ..engines.supervisor import Supervisor
 from ..service.log import note
 from ..service.metrics import Metrics
 from ..settings import Settings
@@ -57,11 +58,18 @@ class Scheduler:
         # Since when the worker is not there, as far as somebody waits for it.
         self._down: float | None = None
         self.start_seconds = START_SECONDS
+        self.elsewhere: Callable[[], float] = lambda: 0.0
+        """Seconds of sound that the queues of other models hold: the limits are of all together."""
 
     @property
     def seconds(self) -> float:
         """Seconds of sound that wait or are transcribed."""
         return self._queue.seconds + sum(flight.seconds for flight in self._flights)
+
+    @property
+    def queued(self) -> float:
+        """The same, or 0 when nothing waits."""
+        return self.seconds if self._queue else 0.0
 
     @property
     def waiting(self) -> int:
@@ -105,7 +113,7 @@ class Scheduler:
 
     def place(self) -> AbstractContextManager[None]:
         """A request's place, from its first byte to the end of its reply. Entering raises Overloaded when there are too many."""
-        return self._counted(self._admission.place(self._settings.limits.requests, self.seconds, self._pace))
+        return self._counted(self._admission.place(self._settings.limits.requests, self.seconds + self.elsewhere(), self._pace))
 
     async def capabilities(self) -> Capabilities:
         """What the engine can do; waits for the first worker. Raises Unavailable."""
@@ -125,7 +133,7 @@ class Scheduler:
         """
         limits = self._settings.limits
         with self._counting():
-            queued = self.seconds if self._queue else 0.0
+            queued = self.queued + self.elsewhere()
             check(sum(window.duration for window in windows), limits.queued_seconds, queued, self._pace)
         self._metrics.admitted(waveform.duration)
         deadline = limits.deadline_seconds + limits.deadline_factor * waveform.duration
@@ -325,7 +333,7 @@ class Scheduler:
             raise
 
     def _report(self) -> None:
-        self._metrics.queue(len(self._tickets), self._queue.windows, self._queue.seconds)
+        self._metrics.queue(self._supervisor.model, len(self._tickets), self._queue.windows, self._queue.seconds)
 
 
 def _final(error: EngineFailed) -> EngineFailed:

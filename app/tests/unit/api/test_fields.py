@@ -224,7 +224,6 @@ class TestTranslation:
             "temperature",
             "duplicate_field",
         ),
-        ([("model", "base")], "The field `model` is there 2 times. Send it once.", "model", "duplicate_field"),
     ],
     ids=lambda value: "-".join(str(name) for name, _ in value)[:60] if isinstance(value, list) else "",
 )

@@ -49,7 +49,7 @@ def known(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     folder.mkdir()
     (folder / "fake.yaml").write_text(yaml.safe_dump(family, sort_keys=False))
     loaded = catalog.load(folder)
-    monkeypatch.setattr(catalog, "load", lambda: loaded)
+    monkeypatch.setattr(catalog, "load", lambda **_: loaded)
 
 
 def _run(*argv: object) -> int:
@@ -102,7 +102,7 @@ def test_a_misspelt_name_is_refused_before_anything_is_fetched(dest: Path, stick
 
 
 def test_a_misspelt_source_is_refused(dest: Path) -> None:
-    with pytest.raises(Failure, match="Use hub, wheels or folder:"):
+    with pytest.raises(Failure, match="Use hub, https, wheels, folder:"):
         _run("pull", "one", "--source", "weels", "--dest", dest)
 
 
@@ -120,7 +120,8 @@ def test_list_says_what_is_here(dest: Path, stick: Path, capsys: pytest.CaptureF
     assert f"Run `hailo-whisper models pull two --dest '{dest}'`" in two["reason"]
     assert _run("list", "--dest", dest) == 0
     said = capsys.readouterr()
-    assert [line.split()[:2] for line in said.out.splitlines()] == [["NAME", "STATE"], ["one", "installed"], ["two", "unusable"]]
+    rows = [line.split()[:3] for line in said.out.splitlines()]
+    assert rows == [["NAME", "KIND", "STATE"], ["one", "stt", "installed"], ["two", "stt", "unusable"]]
     assert "half downloaded" in said.err
 
 

@@ -51,8 +51,8 @@ def family(files: dict[str, bytes]) -> dict[str, object]:
                     "hub": {"repository": "Owner/fake", "revision": REVISION},
                     "wheels": {
                         "packages": {
-                            "fake-part1": {"version": "1.0", "size": 6000},
-                            "fake-part2": {"version": "1.0", "size": 6000},
+                            "fake-part1": {"version": "1.0", "size": 8000},
+                            "fake-part2": {"version": "1.0", "size": 8000},
                         },
                         "files": wheels,
                     },

@@ -1,24 +1,30 @@
-import contextlib
-import http.server
 import importlib.util
 import os
 import shutil
 import socket
 import sys
-import threading
+import time
+import zipfile
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 import pytest
+import yaml
+from playing_hub import playing, status
 
+from hailo_whisper import settings
 from hailo_whisper.failure import Failure
+from hailo_whisper.models import catalog
+from hailo_whisper.models.catalog import Package
 from hailo_whisper.models.progress import Progress, progress
-from hailo_whisper.models.pull import pull
-from hailo_whisper.models.sources import FolderSource, HubSource, SourceFailed, WheelsSource, hub, parse
-from hailo_whisper.models.sources.hub import probe
+from hailo_whisper.models.pull import PullFailed, pull
+from hailo_whisper.models.sources import FolderSource, HttpsSource, HubSource, Patience, SourceFailed, WheelsSource, parse
 from hailo_whisper.models.sources.process import download
+from hailo_whisper.models.sources.reach import probe
 from hailo_whisper.models.sources.wheels import pip_command
 from hailo_whisper.models.store import Store
+from hailo_whisper.settings import Settings
 
 MakeWheel = Callable[[str, Mapping[str, bytes]], Path]
 
@@ -65,38 +71,10 @@ def importable(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join(sys.path))
 
 
-@contextlib.contextmanager
-def _hub(files: Mapping[str, bytes], revision: str) -> Iterator[tuple[str, list[str]]]:
-    """A hub with one repository. Yields its address and the requests it has had."""
-    requests: list[str] = []
-
-    class Handler(http.server.BaseHTTPRequestHandler):
-        def do_HEAD(self) -> None:
-            self._answer(False)
-
-        def do_GET(self) -> None:
-            self._answer(True)
-
-        def _answer(self, body: bool) -> None:
-            requests.append(f"{self.command} {self.path}")
-            data = files.get(self.path.removeprefix(f"/Owner/fake/resolve/{revision}/"))
-            self.send_response(404 if data is None else 200)
-            self.send_header("ETag", '"abc"')
-            self.send_header("X-Repo-Commit", revision)
-            self.send_header("Content-Length", str(len(data or b"")))
-            self.end_headers()
-            if body and data:
-                self.wfile.write(data)
-
-        def log_message(self, format: str, *args: object) -> None:  # noqa: A002 (the base class calls it so)
-            pass
-
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        thread = threading.Thread(target=server.serve_forever, daemon=True)
-        thread.start()
-        yield f"http://127.0.0.1:{server.server_port}", requests
-        server.shutdown()
-        thread.join()
+def _wheels(store: Store) -> Mapping[str, Package]:
+    wheels = store.catalog.get("small").sources.wheels
+    assert wheels
+    return wheels.packages
 
 
 def _revision(store: Store) -> str:
@@ -105,14 +83,32 @@ def _revision(store: Store) -> str:
     return hub.revision
 
 
-@pytest.mark.parametrize(("text", "name"), [("hub", "hub"), ("wheels", "wheels"), ("folder:/media/stick", "folder:/media/stick")])
+@pytest.mark.parametrize(
+    ("text", "name"),
+    [
+        ("hub", "hub"),
+        ("https", "https"),
+        ("wheels", "wheels"),
+        ("folder:/media/stick", "folder:/media/stick"),
+        ("mirror:https://user:secret@host:8443/models/", "mirror:https://host:8443/models"),
+        ("mirror:file:///srv/models", "mirror:file:///srv/models"),
+    ],
+)
 def test_a_source_is_named_as_it_is_called(text: str, name: str) -> None:
     assert parse(text).name == name
 
 
+@pytest.mark.parametrize(
+    "text", [*Settings().models.sources, "folder:/a", "bundle:/a", "mirror:https://host/a", "mirror:file:///a"]
+)
+def test_what_the_settings_take_can_be_used(text: str) -> None:
+    taken = settings.parse({"models": {"sources": [text]}}, "here").models.sources
+    assert [parse(each).name for each in taken] == [text]
+
+
 @pytest.mark.parametrize("text", ["", "folder", "folder:", "wheel", "hub:x"])
 def test_an_unknown_source_is_refused(text: str) -> None:
-    with pytest.raises(Failure, match=r"Use hub, wheels or folder:/path/to/folder"):
+    with pytest.raises(Failure, match=r"Use hub, https, wheels, folder:/path/to/folder, bundle:/path/to/bundle, mirror:"):
         parse(text)
 
 
@@ -169,6 +165,33 @@ class TestWheels:
         assert outcome.source == f"folder:{stick}"
         assert "fake-part1==1.0" in outcome.failed[0]
 
+    def test_a_dead_index_costs_its_time_once(self, store: Store, closed_port: int, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv("PIP_CONFIG_FILE", os.devnull)
+        monkeypatch.setenv("PIP_INDEX_URL", f"http://127.0.0.1:{closed_port}/simple")
+        source = WheelsSource()
+        with pytest.raises(PullFailed, match=r"fake-part1==1\.0"):
+            pull("small", store, [source])
+        began = time.monotonic()
+        with pytest.raises(PullFailed, match=r"fake-part1==1\.0"):
+            pull("small", store, [source])
+        assert time.monotonic() - began < 0.2
+
+    def test_a_wheel_that_came_whole_is_not_fetched_again(self, store: Store, wheelhouse: Path) -> None:
+        second = wheelhouse / "fake_part2-1.0-py3-none-any.whl"
+        second.rename(wheelhouse / "away")
+        size = {name: package.size for name, package in _wheels(store).items()}["fake-part1"]
+        first = wheelhouse / "fake_part1-1.0-py3-none-any.whl"
+        # The size in the catalog is the wheel's: what lies there is told from a half by it.
+        with zipfile.ZipFile(first, "a") as archive:
+            archive.comment = b"x" * (size - first.stat().st_size)
+        assert first.stat().st_size == size
+        with pytest.raises(PullFailed, match=r"fake-part2==1\.0"):
+            pull("small", store, [WheelsSource()])
+        first.unlink()
+        (wheelhouse / "away").rename(second)
+        assert pull("small", store, [WheelsSource()]).change == "pulled"
+        assert not (store.root / ".partial").exists()
+
     @pytest.mark.parametrize(
         ("members", "said"),
         [
@@ -200,18 +223,18 @@ class TestWheels:
 
 class TestHub:
     def test_files_come_from_the_endpoint(self, store: Store, files: dict[str, bytes], monkeypatch: pytest.MonkeyPatch) -> None:
-        with _hub(files, _revision(store)) as (address, requests):
-            monkeypatch.setenv("HF_ENDPOINT", address)
+        with playing(files) as played:
+            monkeypatch.setenv("HF_ENDPOINT", played.address)
             assert str(pull("small", store, [HubSource()])) == "pulled small from hub"
-            assert f"GET /Owner/fake/resolve/{_revision(store)}/model.bin" in requests
+            assert f"GET /Owner/fake/resolve/{_revision(store)}/model.bin" in played.requests
         store.verify("small")
 
     def test_a_file_that_the_hub_lacks_is_named(
         self, store: Store, files: dict[str, bytes], stick: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         del files["tokenizer.json"]
-        with _hub(files, _revision(store)) as (address, _):
-            monkeypatch.setenv("HF_ENDPOINT", address)
+        with playing(files) as played:
+            monkeypatch.setenv("HF_ENDPOINT", played.address)
             (failed,) = pull("small", store, [HubSource(), FolderSource(stick)]).failed
         assert failed.startswith("hub: tokenizer.json: ")
 
@@ -219,10 +242,60 @@ class TestHub:
         self, store: Store, files: dict[str, bytes], stick: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         files["model.bin"] = b"\x01" + files["model.bin"][1:]
-        with _hub(files, _revision(store)) as (address, _):
-            monkeypatch.setenv("HF_ENDPOINT", address)
+        with playing(files) as played:
+            monkeypatch.setenv("HF_ENDPOINT", played.address)
             (failed,) = pull("small", store, [HubSource(), FolderSource(stick)]).failed
         assert "not the pinned model: the sha256 of model.bin" in failed
+
+    def test_the_token_goes_along(self, store: Store, files: dict[str, bytes], monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv("HF_TOKEN", "hf_secret")
+        with playing(files) as played:
+            monkeypatch.setenv("HF_ENDPOINT", f"{played.address}/")
+            pull("small", store, [HubSource()])
+            asked = [
+                headers for headers in played.headers if headers.get("accept-encoding") == "identity" and "range" not in headers
+            ]
+            fetches = [headers for headers in asked if "hailo-whisper" in headers.get("user-agent", "")]
+            assert len(fetches) == 3
+            assert {headers["authorization"] for headers in fetches} == {"Bearer hf_secret"}
+
+    def test_a_refusal_names_the_variable_for_the_token(
+        self, store: Store, files: dict[str, bytes], stick: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        with playing(files, {name: [status(401)] for name in files}) as played:
+            monkeypatch.setenv("HF_ENDPOINT", played.address)
+            (failed,) = pull("small", store, [HubSource(), FolderSource(stick)]).failed
+        assert "127.0.0.1 refuses it (401): set HF_TOKEN to a token that may read it" in failed
+
+    def test_a_file_may_be_called_otherwise_there(
+        self, family: dict[str, Any], files: dict[str, bytes], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        family["models"][0]["sources"]["hub"]["files"] = {"model.bin": "en/deep/voice.onnx"}
+        (tmp_path / "other").mkdir()
+        (tmp_path / "other" / "family.yaml").write_text(yaml.safe_dump(family))
+        store = Store(tmp_path / "store", catalog.load(tmp_path / "other"))
+        files["voice.onnx"] = files.pop("model.bin")
+        with playing(files) as played:
+            monkeypatch.setenv("HF_ENDPOINT", played.address)
+            pull("small", store, [HubSource()])
+            assert f"GET /Owner/fake/resolve/{_revision(store)}/en/deep/voice.onnx" in played.requests
+        store.verify("small")
+
+    def test_a_dead_hub_costs_its_time_once(self, store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+        with socket.create_server(("127.0.0.1", 0)) as mute:
+            monkeypatch.setenv("HF_ENDPOINT", f"http://127.0.0.1:{mute.getsockname()[1]}")
+            source = HubSource(Patience(connect=0.5))
+            began = time.monotonic()
+            for _ in range(5):
+                with pytest.raises(PullFailed, match=r"hub: .* takes connections and does not answer"):
+                    pull("small", store, [source])
+            assert time.monotonic() - began < 2
+
+    def test_the_librarys_time_outs_are_heeded(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv("HF_HUB_ETAG_TIMEOUT", "60")
+        monkeypatch.setenv("HF_HUB_DOWNLOAD_TIMEOUT", "5")
+        patience = Patience(connect=10, stall=30).stretched()
+        assert (patience.connect, patience.stall) == (60, 30)
 
     def test_a_dead_hub_is_passed_over(
         self, store: Store, wheelhouse: Path, closed_port: int, monkeypatch: pytest.MonkeyPatch
@@ -236,22 +309,21 @@ class TestHub:
     def test_a_proxy_is_what_must_be_reached(self, closed_port: int, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv("http_proxy", f"http://user:secret@127.0.0.1:{closed_port}")
         with pytest.raises(SourceFailed) as caught:
-            probe("http://hub.invalid")
+            probe("http://hub.invalid", 4, "HF_ENDPOINT")
         assert str(caught.value) == f"the proxy 127.0.0.1:{closed_port} could not be reached: Connection refused"
 
     def test_a_name_that_nobody_knows_is_said(self) -> None:
         with pytest.raises(SourceFailed, match=r"hub\.invalid could not be reached"):
-            probe("http://hub.invalid")
+            probe("http://hub.invalid", 4, "HF_ENDPOINT")
 
     @pytest.mark.parametrize("address", ["hub", "file:///etc/passwd", "http://"])
     def test_what_is_no_address_is_said(self, address: str) -> None:
         with pytest.raises(SourceFailed, match="HF_ENDPOINT"):
-            probe(address)
+            probe(address, 4, "HF_ENDPOINT")
 
-    def test_a_hub_that_takes_connections_and_says_nothing_is_given_up(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(hub, "CONNECT_SECONDS", 0.5)
+    def test_a_hub_that_takes_connections_and_says_nothing_is_given_up(self) -> None:
         with socket.create_server(("127.0.0.1", 0)) as mute, pytest.raises(SourceFailed, match="does not answer"):
-            probe(f"http://127.0.0.1:{mute.getsockname()[1]}")
+            probe(f"http://127.0.0.1:{mute.getsockname()[1]}", 0.5, "HF_ENDPOINT")
 
     def _cache(self, store: Store, stick: Path, tmp_path: Path) -> Path:
         snapshot = tmp_path / "hub-cache" / "models--Owner--fake" / "snapshots" / _revision(store)
@@ -274,6 +346,59 @@ class TestHub:
         monkeypatch.setenv("HF_HUB_OFFLINE", "1")
         with pytest.raises(SourceFailed, match="HF_HUB_OFFLINE is set"):
             HubSource().fetch(store.catalog.get("small"), into, into, shown)
+
+
+class TestMirror:
+    def test_a_store_on_a_web_server(self, store: Store, files: dict[str, bytes]) -> None:
+        with playing(files) as played:
+            source = parse(f"mirror:{played.address.replace('//', '//me:secret@')}/models/", Patience(tries=1))
+            assert str(pull("small", store, [source])) == f"pulled small from mirror:{played.address}/models"
+            assert "GET /models/small/model.bin" in played.requests
+            assert {headers.get("authorization") for headers in played.headers} == {None, "Basic bWU6c2VjcmV0"}
+        assert "secret" not in (store.root / "small" / "manifest.json").read_text()
+
+    def test_a_folder_of_a_share(self, store: Store, stick: Path) -> None:
+        shelf = stick.parent / "my shelf"
+        shelf.mkdir()
+        stick.rename(shelf / "small")
+        source = f"mirror:file://{str(shelf).replace(' ', '%20')}"
+        assert str(pull("small", store, [parse(source)])) == f"pulled small from {source}"
+
+    def test_a_dead_one_is_named(self, store: Store, stick: Path, closed_port: int) -> None:
+        outcome = pull("small", store, [parse(f"mirror:http://me:secret@127.0.0.1:{closed_port}/m"), FolderSource(stick)])
+        address = f"127.0.0.1:{closed_port}"
+        assert outcome.failed == (f"mirror:http://{address}/m: {address} could not be reached: Connection refused",)
+
+    @pytest.mark.parametrize(
+        "text",
+        ["mirror:", "mirror:host/path", "mirror:ftp://host/x", "mirror:https://", "mirror:file://host/x", "mirror:https://h:x/"],
+    )
+    def test_what_is_no_mirror_is_said(self, text: str) -> None:
+        with pytest.raises(Failure, match="Write it as mirror:https://host/path or mirror:file:///path"):
+            parse(text)
+
+
+class TestHttps:
+    def _store(self, family: dict[str, Any], addresses: dict[str, str], tmp_path: Path) -> Store:
+        folder = _made(tmp_path / "published")
+        family["models"][0]["sources"] = {"https": addresses}
+        (folder / "family.yaml").write_text(yaml.safe_dump(family))
+        return Store(tmp_path / "store", catalog.load(folder))
+
+    def test_each_file_has_its_address(self, family: dict[str, Any], files: dict[str, bytes], tmp_path: Path) -> None:
+        with playing(files) as one, playing(files) as two:
+            addresses = {name: f"{one.address if name == 'model.bin' else two.address}/x/{name}" for name in files}
+            store = self._store(family, addresses, tmp_path)
+            assert str(pull("small", store, [HttpsSource()])) == "pulled small from https"
+            assert one.asked_for("model.bin")
+            assert not two.asked_for("model.bin")
+
+    def test_a_model_without_addresses_is_no_fault_when_another_source_has_it(self, store: Store, stick: Path) -> None:
+        lines: list[str] = []
+        assert pull("small", store, [HttpsSource(), FolderSource(stick)], notify=lines.append).failed == ()
+        assert lines == [f"small: fetching 0 MB from folder:{stick}"]
+        with pytest.raises(PullFailed, match="https: the catalog knows no address for small"):
+            pull("small", store, [HttpsSource()], force=True)
 
 
 def _made(folder: Path) -> Path:

@@ -1,12 +1,14 @@
+import json
 import os
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from hailo_whisper.models.catalog import File, Sources
 from hailo_whisper.models.pull import pull
 from hailo_whisper.models.sources import FolderSource
-from hailo_whisper.models.store import ModelMissing, ModelUnusable, Store
+from hailo_whisper.models.store import ModelMissing, ModelUnusable, Store, write_manifest
 
 
 @pytest.fixture
@@ -150,3 +152,49 @@ class TestCheckFolder:
         os.truncate(snapshot / "model.bin", 1000)
         with pytest.raises(ModelUnusable, match=r"model\.bin has 1000 of 10240 bytes"):
             store.check_folder(snapshot)
+
+
+def test_an_imported_model_brings_its_own_entry(store: Store, files: dict[str, bytes]) -> None:
+    entry = store.catalog.get("small").model_copy(update={"name": "ours"})
+    folder = store.root / "ours"
+    folder.mkdir(parents=True)
+    for name, data in files.items():
+        (folder / name).write_bytes(data)
+    with pytest.raises(ModelUnusable, match="no model called 'ours'"):
+        store.check("ours")
+    write_manifest(folder, entry, "ours.pt", own=True)
+    assert store.path("ours") == folder
+    assert [model.name for model in store.models()] == ["small", "ours"]
+    assert [model.name for model in store.installed()] == ["ours"]
+    store.check_folder(folder)
+    (folder / "model.bin").write_bytes(b"cut")
+    with pytest.raises(ModelUnusable, match=r"half downloaded: model\.bin has 3 of"):
+        store.check("ours")
+    with pytest.raises(ModelUnusable, match=r"incomplete: model\.bin has 3 of"):
+        store.check_folder(folder)
+
+
+def test_the_own_entry_of_a_model_goes_before_the_catalogs(store: Store, files: dict[str, bytes]) -> None:
+    folder = store.root / "small"
+    folder.mkdir(parents=True)
+    (folder / "model.bin").write_bytes(b"another")
+    entry = store.catalog.get("small").model_copy(update={"files": {"model.bin": File(size=7)}, "sources": Sources()})
+    write_manifest(folder, entry, "ours.pt", own=True)
+    store.verify("small")
+    assert store.is_as_verified("small")
+    assert len(store.models()) == 1
+    (folder / "model.bin").write_bytes(b"anothes")
+    with pytest.raises(ModelUnusable, match="damaged"):
+        store.path("small")
+
+
+@pytest.mark.parametrize("name", ["other", "../small", ".partial"])
+def test_an_entry_of_another_name_than_its_folder_is_none(store: Store, files: dict[str, bytes], name: str) -> None:
+    folder = store.root / "ours"
+    folder.mkdir(parents=True)
+    (folder / "manifest.json").write_text(json.dumps({"entry": store.catalog.get("small").model_dump() | {"name": name}}))
+    assert [model.name for model in store.models()] == ["small"]
+    with pytest.raises(ModelUnusable, match="no model called"):
+        store.check("ours")
+    with pytest.raises(ModelUnusable, match="no model called"):
+        store.check(f"../{store.root.name}/ours")

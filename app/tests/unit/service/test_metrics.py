@@ -7,7 +7,7 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from hailo_whisper import __version__
-from hailo_whisper.engines.supervisor import State
+from hailo_whisper.engines.status import State
 from hailo_whisper.service.metrics import STATES, Metrics
 
 
@@ -35,8 +35,8 @@ EVENTS: list[tuple[Callable[[Metrics], None], dict[str, float]]] = [
     (lambda metrics: metrics.admitted(7.5), {"recording_duration_seconds_sum": 7.5, "recording_duration_seconds_count": 1}),
     (lambda metrics: metrics.refused("full"), {"requests_refused_total{reason=full}": 1}),
     (
-        lambda metrics: metrics.queue(3, 40, 1200.5),
-        {"queue_requests": 3, "queue_windows": 40, "queue_audio_seconds": 1200.5},
+        lambda metrics: metrics.queue("base", 3, 40, 1200.5),
+        {"queue_requests{model=base}": 3, "queue_windows{model=base}": 40, "queue_audio_seconds{model=base}": 1200.5},
     ),
     (lambda metrics: metrics.waited(0.75), {"queue_wait_seconds_sum": 0.75, "queue_wait_seconds_count": 1}),
     (
@@ -71,23 +71,43 @@ def test_events_add_up_and_the_queue_does_not() -> None:
     metrics = Metrics()
     for _ in range(3):
         metrics.request_finished("/health", 200, 0.001)
-        metrics.queue(5, 5, 5)
+        metrics.queue("base", 5, 5, 5)
     found = values(metrics)
     assert found["hailo_whisper_requests_total{code=200,route=/health}"] == 3
-    assert found["hailo_whisper_queue_requests"] == 5
+    assert found["hailo_whisper_queue_requests{model=base}"] == 5
 
 
-def test_the_model_is_in_one_state() -> None:
+def test_a_model_is_in_one_state() -> None:
     metrics = Metrics()
+    metrics.model_state("small", "unloaded")
     for state in ("loading", "ready", "failed", "ready"):
-        metrics.model_state(state)
+        metrics.model_state("base", state)
         found = values(metrics)
-        assert {known for known in STATES if found[f"hailo_whisper_model_state{{state={known}}}"]} == {state}
+        for model, now in (("base", state), ("small", "unloaded")):
+            assert {known for known in STATES if found[f"hailo_whisper_model_state{{model={model},state={known}}}"]} == {now}
 
 
-def test_every_state_is_there_from_the_beginning() -> None:
-    found = values(Metrics())
-    assert [found[f"hailo_whisper_model_state{{state={state}}}"] for state in State] == [0] * len(State)
+def test_every_state_is_there_from_the_beginning_and_none_after_the_end() -> None:
+    metrics = Metrics()
+    for model in ("base", "small"):
+        metrics.model_offered(model)
+    metrics.model_withdrawn("small")
+    found = values(metrics)
+    assert [found[f"hailo_whisper_model_state{{model=base,state={state}}}"] for state in State] == [0] * len(State)
+    assert found["hailo_whisper_queue_windows{model=base}"] == 0
+    assert not [name for name in found if "small" in name]
+    metrics.model_withdrawn("nonesuch")
+
+
+def test_the_memory_of_every_worker_is_told() -> None:
+    metrics = Metrics()
+    workers = {"base": 1, "small": 2}
+    metrics.watch_memory(lambda: workers)
+    assert values(metrics)["hailo_whisper_model_memory_bytes{model=small}"] == 2
+    del workers["small"]
+    found = values(metrics)
+    assert found["hailo_whisper_model_memory_bytes{model=base}"] == 1
+    assert "hailo_whisper_model_memory_bytes{model=small}" not in found
 
 
 def test_two_do_not_share_anything() -> None:
@@ -141,6 +161,8 @@ def test_the_table_of_the_manual_is_complete() -> None:
     metrics = Metrics()
     for event, _ in EVENTS:
         event(metrics)
+    metrics.model_state("base", "ready")
+    metrics.watch_memory(lambda: {"base": 1})
     there = set()
     for family in text_string_to_metric_families(metrics.exposition()[0].decode()):
         if family.name.startswith("hailo_whisper_"):

@@ -11,13 +11,15 @@ from .failed import SourceFailed
 class FolderSource:
     """Copies from a folder that holds the files of one model, or a folder for each model under its name."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, name: str | None = None) -> None:
+        """`name` is how the user called it, where that is not `folder:` and the path."""
         self.folder = folder
+        self._name = name or f"folder:{folder}"
 
     @property
     def name(self) -> str:
-        """`folder:` and the path."""
-        return f"folder:{self.folder}"
+        """`folder:` and the path, or how the user called it."""
+        return self._name
 
     def extra_space(self, model: Model) -> int:
         """None: the files are copied straight to their place."""
@@ -36,7 +38,7 @@ class FolderSource:
                 raise SourceFailed(f"{folder} has no {', '.join(absent)}")
             for name, expected in model.files.items():
                 size = (folder / name).stat().st_size
-                if size != expected.size:
+                if expected.size is not None and size != expected.size:
                     raise SourceFailed(f"{folder / name} has {size} of {expected.size} bytes")
             for name in model.files:
                 with (folder / name).open("rb") as source, (into / name).open("wb") as target:

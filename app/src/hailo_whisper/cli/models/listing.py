@@ -1,0 +1,70 @@
+"""`models list` and `models path`: what there is, and where."""
+
+import argparse
+import json
+from collections.abc import Iterator
+
+from ...models.catalog import Model
+from ...models.store import ModelMissing, ModelUnusable, Store, read_manifest, recorded_entry
+from .shared import Place, say
+
+SHOWN = {"name", "aliases", "kind", "family", "engine", "description", "languages", "licence", "memory_mb", "quality", "speed"}
+
+
+def add_actions(actions: "argparse._SubParsersAction[argparse.ArgumentParser]") -> Iterator[argparse.ArgumentParser]:
+    """Declare the actions."""
+    show = actions.add_parser("list", help="list the known models and which of them are here")
+    show.add_argument("--json", action="store_true", help="print JSON")
+    show.set_defaults(act=_list)
+    yield show
+    path = actions.add_parser("path", help="print the folder of a complete model")
+    path.add_argument("name", metavar="NAME")
+    path.set_defaults(act=_path)
+    yield path
+
+
+def _list(args: argparse.Namespace, place: Place) -> int:
+    store = place.store
+    models = store.models()
+    rows = [_described(model, store) for model in models]
+    if args.json:
+        print(json.dumps({"store": str(store.root), "models": rows}, indent=2))
+        return 0
+    wide = max((len(model.name) for model in models), default=4)
+    print(f"{'NAME':{wide}} {'KIND':10} {'STATE':10} {'SIZE':>8} {'MEMORY':>8}  DESCRIPTION")
+    for model, row in zip(models, rows, strict=True):
+        size, memory = f"{model.size / 1e6:.0f} MB", f"{model.memory_mb} MB"
+        print(f"{model.name:{wide}} {model.kind:10} {row['state']:10} {size:>8} {memory:>8}  {model.description}")
+    say(f"The store is {store.root}.")
+    for row in rows:
+        if row["state"] == "unusable":
+            say(row["reason"])
+    return 0
+
+
+def _described(model: Model, store: Store) -> dict[str, object]:
+    state, reason = "installed", None
+    try:
+        store.check(model.name)
+    except ModelMissing:
+        state = "available"
+    except ModelUnusable as fault:
+        state, reason = "unusable", str(fault)
+    folder = store.root / model.name
+    here = state != "available"
+    return model.model_dump(mode="json", include=SHOWN) | {
+        "requires": model.requires.model_dump() if model.requires else None,
+        "multilingual": model.multilingual,
+        "size": model.size,
+        "unverified": model.unverified,
+        "state": state,
+        "reason": reason,
+        "path": str(folder) if here else None,
+        "source": read_manifest(folder).get("source") if here else None,
+        "own": here and recorded_entry(folder) is not None,
+    }
+
+
+def _path(args: argparse.Namespace, place: Place) -> int:
+    print(place.store.path(args.name))
+    return 0
