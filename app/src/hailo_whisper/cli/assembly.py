@@ -5,8 +5,7 @@ from pathlib import Path
 from ..engines.launch import Launch, Patience, WarmUp
 from ..models.store import Store
 from ..settings import Settings
-
-ENGINE = "hailo_whisper.engines.ctranslate2:CTranslate2Engine"
+from . import engines
 
 
 def model_folder(settings: Settings) -> Path:
@@ -14,18 +13,21 @@ def model_folder(settings: Settings) -> Path:
     return Path(settings.model.path) if settings.model.path else Path(settings.storage.models) / settings.model.name
 
 
-def launch(settings: Settings, engine: str, warm_up: WarmUp) -> Launch:
-    """How a worker is started: `engine` is `module:Class`."""
+def launch(settings: Settings, engine: str | None, warm_up: WarmUp) -> Launch:
+    """How a worker is started: `engine` is `module:Class`, or None for the one that the settings choose."""
     store = Store(Path(settings.storage.models))
+    kind = None if engine else engines.chosen(settings)
 
     def prepare() -> Path:
+        if kind == "hailo":
+            return engines.hef(settings)
         if settings.model.path:
             store.check_folder(Path(settings.model.path))
             return Path(settings.model.path)
         return store.path(settings.model.name)
 
     return Launch(
-        engine=engine,
+        engine=engine or engines.CLASSES[kind or "ctranslate2"],
         prepare=prepare,
         compute_type=settings.model.compute_type,
         threads=settings.model.threads,
@@ -33,6 +35,8 @@ def launch(settings: Settings, engine: str, warm_up: WarmUp) -> Launch:
         batch=settings.model.batch,
         margin_seconds=settings.windows.margin_seconds,
         least_seconds=settings.windows.least_seconds,
+        group=settings.hailo.group,
+        device_wait=settings.hailo.device_wait_seconds,
     )
 
 

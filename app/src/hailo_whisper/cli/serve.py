@@ -22,7 +22,6 @@ from ..service.metrics import Metrics
 from ..settings import Settings
 from ..speech.decoder import Decoder
 from . import assembly, exposure
-from .assembly import ENGINE
 from .drain import DrainingServer
 from .service import Service
 
@@ -34,7 +33,7 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
     """Add `serve`."""
     parser = subparsers.add_parser("serve", help="run the service")
     parser.add_argument("--config", type=Path, metavar="FILE", help="read this file instead of searching the XDG folders")
-    parser.add_argument("--engine", default=ENGINE, help=argparse.SUPPRESS)
+    parser.add_argument("--engine", help=argparse.SUPPRESS)
     parser.set_defaults(run=run)
 
 
@@ -59,6 +58,7 @@ def run(args: argparse.Namespace) -> int:
         decoder,
         app,
         load=lambda: configuration.load(args.config),
+        engine=args.engine,
         exposed=exposure.exposed(listener),
     )
     asyncio.run(_serve(service, listener))
@@ -67,7 +67,7 @@ def run(args: argparse.Namespace) -> int:
 
 def _created(settings: Settings) -> int:
     folder = assembly.model_folder(settings)
-    return int(folder.stat().st_mtime) if folder.is_dir() else 0
+    return int(folder.stat().st_mtime) if folder.exists() else 0
 
 
 async def _serve(service: Service, listener: socket.socket) -> None:

@@ -31,6 +31,10 @@ WORKER = (
     "model.batch",
     "windows.margin_seconds",
     "windows.least_seconds",
+    "engine.kind",
+    "hailo.group",
+    "hailo.device_wait_seconds",
+    "hailo.resources",
 )
 
 
@@ -46,6 +50,8 @@ class Service:
     app: FastAPI
     load: Callable[[], Settings]
     """Reads the configuration again. Raises Failure."""
+    engine: str | None = None
+    """`module:Class` of the engine that is to be used whatever the settings say."""
     exposed: bool = False
     """Whether others than this machine reach the socket."""
     _trouble: str = ""
@@ -94,7 +100,7 @@ class Service:
         new = wanted.model_copy(update={section: getattr(old, section) for section in RESTART})
         launch = None
         if any(_value(new, name) != _value(old, name) for name in WORKER):
-            launch = assembly.launch(new, self.launch.engine, self.launch.warm_up)
+            launch = assembly.launch(new, self.engine, self.launch.warm_up)
             # Before the worker that serves now is given up.
             await asyncio.to_thread(launch.prepare)
         if new.transcription.beam != old.transcription.beam:

@@ -5,6 +5,7 @@ The rest of the server sees one object that either transcribes or says at once w
 
 import asyncio
 import logging
+import math
 import time
 from collections.abc import Sequence
 from enum import StrEnum
@@ -18,6 +19,7 @@ from .engine import Capabilities, Options
 from .failures import DeadlineExceeded, EngineFailed, Nonsense, Unavailable, WorkerLost, explanation
 from .handle import Handle, Item
 from .launch import Launch, Patience, fingerprint
+from .trouble import DeviceBusy, DeviceTrouble
 
 log = logging.getLogger(__name__)
 
@@ -26,6 +28,10 @@ LOOK_SECONDS = 2.0
 """How often a model's folder is looked at while there is no worker because of it."""
 MOST_ERRORS = 3
 """Batches in a row over which the engine may raise before its process is taken for sick."""
+DEVICE_SECONDS = 10.0
+"""Longest pause before a device that was gone is looked for again: it may come back by itself, where a broken model does not."""
+BUSY_SECONDS = 1.0
+"""How often a device is asked for that somebody else has."""
 LONG_LIFE = 60.0
 """Seconds after which a worker that dies has not died at once."""
 
@@ -198,7 +204,8 @@ class Supervisor:
         except Exception as error:
             self._drop()
             self._metrics.worker_lost("start")
-            pause = self._breaker.failed(time.monotonic())
+            longest = DEVICE_SECONDS if isinstance(error, DeviceTrouble) else math.inf
+            pause = self._breaker.failed(time.monotonic(), longest)
             again = f"in {pause:.0f} s, or as soon as the model's folder or the configuration changes"
             self._failed(error, f"{error}; this was attempt {self._breaker.failures}, the next is {again}")
             await self._await_chance(path)
@@ -209,7 +216,7 @@ class Supervisor:
         self._errors = 0
         began = time.monotonic()
         self._handle = handle = Handle()
-        await handle.load(self._launch, path, self._patience.load)
+        await self._load(handle, path)
         self.capabilities = handle.capabilities
         self._answered = self._used = self._started = time.monotonic()
         self._breaker.started()
@@ -217,6 +224,22 @@ class Supervisor:
         took = round(self._started - began, 3)
         log.info("the worker is ready", extra={"worker_pid": handle.pid, "model": str(path), "load_seconds": took})
         return handle
+
+    async def _load(self, handle: Handle, path: Path) -> None:
+        """Load the model; wait for a device that somebody else has, and say so."""
+        launch = self._launch
+        end = time.monotonic() + launch.device_wait
+        while True:
+            try:
+                return await handle.load(launch, path, self._patience.load)
+            except DeviceBusy as error:
+                if time.monotonic() + BUSY_SECONDS > end or self._replace:
+                    raise
+                reason = f"Waiting for the device, {launch.device_wait:.0f} s at most. {error}"
+                if self.reason != reason:
+                    log.warning("%s", reason)
+                    self._set(State.LOADING, reason)
+            await self._stirred(BUSY_SECONDS)
 
     async def _await_chance(self, path: Path) -> None:
         """Come back when the next attempt is due, or when something changed that may have been the cause."""
