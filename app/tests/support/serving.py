@@ -97,15 +97,25 @@ async def serving(
     patience: Patience = AMPLE,
     config: Mapping[str, Any] | None = None,
     engine: str = ENGINE,
+    group: str = "UNIQUE",
+    device_wait: float = 30.0,
 ) -> AsyncIterator[Served]:
-    """Run the application with its lifespan. `model` is a folder, or what the supervisor calls to get one."""
+    """Run the application with its lifespan. `model` is a folder or file, or what the supervisor calls to get one."""
     settings = parse(dict(config or {}), "test")
 
     def prepare() -> Path:
         return model if isinstance(model, Path) else model()
 
     clip_to_hear = warm_up(settings.transcription.beam)
-    launch = Launch(engine, prepare, settings.model.compute_type, settings.model.threads, clip_to_hear)
+    launch = Launch(
+        engine,
+        prepare,
+        settings.model.compute_type,
+        settings.model.threads,
+        clip_to_hear,
+        group=group,
+        device_wait=device_wait,
+    )
     metrics = Metrics()
     supervisor = Supervisor(launch, patience, metrics)
     scheduler = Scheduler(supervisor, settings, metrics)

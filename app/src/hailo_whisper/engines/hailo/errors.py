@@ -35,6 +35,8 @@ _GONE = (
 _DRIVER = "Install the driver of the very version of the library (`hailortcli --version`, `modinfo -F version hailo1x_pci hailo_pci`) and restart the machine."
 _MEMORY = "End other programs on the device, or take a smaller model."
 
+# What was asked for was wrong, and that is no fault of the device: such an error keeps its words.
+_OURS = (2, 5, 6, 61, 79)
 # What it is about, the cause, and the cure; by number.
 _TROUBLES: dict[int, tuple[type[Trouble], str, str]] = {
     3: (Trouble, "the machine has no memory left", "Free some, or take a smaller model."),
@@ -97,19 +99,19 @@ def translated(error: Exception, doing: str, holders: str = "") -> Exception:
 
     `holders` says who may have the device, for when it is busy.
     """
-    number = code(error)
+    number, doing = code(error), doing[:1].upper() + doing[1:]
     if number in _BUSY:
         return DeviceBusy(
-            f"{doing.capitalize()} failed: {_BUSY[number]} (HailoRT error {number}). {holders or 'Nobody can be named who has it.'} "
+            f"{doing} failed: {_BUSY[number]} (HailoRT error {number}). {holders or 'Nobody can be named who has it.'} "
             "Stop that program (`systemctl stop hailo-ollama`, for example), or have all of them share the device by one group (hailo.group); "
             "a program that takes it for itself cannot share it."
         )
     if number in _TROUBLES:
         kind, cause, cure = _TROUBLES[number]
-        return kind(f"{doing.capitalize()} failed: {cause} (HailoRT error {number}). {cure}")
-    if number is not None:
+        return kind(f"{doing} failed: {cause} (HailoRT error {number}). {cure}")
+    if number is not None and number not in _OURS:
         return DeviceTrouble(
-            f"{doing.capitalize()} failed with HailoRT error {number}. {error if not str(error).isdigit() else ''} "
+            f"{doing} failed with HailoRT error {number}. {error if not str(error).isdigit() else ''} "
             "HailoRT's log says more: set HAILORT_LOGGER_PATH to a folder that the service may write.".replace("  ", " ")
         )
     return error

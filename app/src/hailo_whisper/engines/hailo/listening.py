@@ -73,11 +73,10 @@ def listen(ear: Ear, samples: Samples, task: Literal["transcribe", "translate"],
         at = quietest(samples, seconds / 2, seconds / 6)
         first, second = listen(ear, samples[:at], task, language), listen(ear, samples[at:], task, language)
         return Listened([*first.parts, *_moved(second.parts, at)], first.again + second.again + 1)
-    if last.text.rstrip().endswith(ENDINGS) and not full:
+    # One that begins at once would be heard in the same way again.
+    if (last.text.rstrip().endswith(ENDINGS) and not full) or not 2 * SEARCH < last.start < seconds - SEARCH:
         return Listened(parts, 0)
     at = quietest(samples, last.start, SEARCH)
-    if len(samples) - at < SEARCH * RATE:
-        return Listened(parts, 0)
     rest = listen(ear, samples[at:], task, language)
     # A rest in which nothing was heard says nothing against what was heard before.
     return Listened([*parts[:-1], *_moved(rest.parts, at)] if rest.parts else parts, rest.again + 1)

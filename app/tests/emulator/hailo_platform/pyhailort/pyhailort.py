@@ -184,6 +184,8 @@ class SegmentInfo:
 class _Speech2Text:
     def __init__(self, vdevice: VDevice, model_path: str) -> None:
         assert vdevice._vdevice is not None
+        # Keeps it alive, as the original does.
+        self._vdevice = vdevice
         # Not wrapped, as in the original: a bare code comes out.
         self._speech2text = _pyhailort.Speech2Text(vdevice._vdevice, model_path)
 
