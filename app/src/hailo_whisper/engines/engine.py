@@ -93,7 +93,7 @@ class Engine(Protocol):
     def transcribe(self, batch: list[Samples], options: Options) -> list[WindowResult]:
         """Transcribe windows, each of shape (samples,), to as many results; times count from a window's beginning.
 
-        Raises DeviceTrouble when the device is gone: then this process ends, and another looks for the device.
+        Raises DeviceTrouble when the device is gone: then this process is ended, and another looks for the device.
         """
         ...
 

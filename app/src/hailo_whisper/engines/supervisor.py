@@ -159,6 +159,11 @@ class Supervisor:
                 f"The transcription did not finish within its deadline of {deadline:.0f} seconds and was stopped. "
                 "Send a shorter recording, or raise limits.batch_seconds or limits.deadline_factor."
             ) from None
+        except DeviceTrouble as error:
+            # What the worker had on the device is lost with it; the next one looks for the device, and says why it is not there.
+            log.error("%s", error)
+            self._lose(handle, "device")
+            raise WorkerLost(str(error)) from None
         except EngineFailed as error:
             self._errors += 1
             log.error("%s", error)

@@ -45,8 +45,7 @@ class Worker:
                 try:
                     engine.load(config)
                 except Trouble as error:
-                    # As it is, for the administrator; the journal needs no trace of where in the program it came up.
-                    return {"trouble": type(error).__name__, "sentence": str(error)}, []
+                    return _trouble(error)
                 self._engine = engine
                 return {"capabilities": asdict(engine.capabilities)}, []
             case "transcribe":
@@ -61,11 +60,15 @@ class Worker:
                     # What leaked would be missing for every request to come; a new process begins with none of it.
                     raise SystemExit(f"the engine ran out of memory: {error}") from error
                 except DeviceTrouble as error:
-                    # What it had on the device is lost with it; a new process looks for the device, and says why it is not there.
-                    raise SystemExit(str(error)) from error
+                    return _trouble(error)
                 return {"results": [asdict(result) for result in results]}, []
             case other:
                 raise ValueError(f"unknown message {other!r}")
+
+
+def _trouble(error: Trouble) -> tuple[dict[str, Any], list[int]]:
+    """As it is, for the administrator; the journal needs no trace of where in the program it came up."""
+    return {"trouble": type(error).__name__, "sentence": str(error)}, []
 
 
 if __name__ == "__main__":

@@ -16,7 +16,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from ...speech.waveform import Samples
+from ...speech.waveform import RATE, Samples
 from ..trouble import DeviceBusy, DeviceTrouble, Trouble
 from . import errors
 from .holders import holders
@@ -25,6 +25,8 @@ log = logging.getLogger(__name__)
 
 # As long as the one that 5.3 has by default. Up to 5.2 it is ignored; if a later one heeds it, the worker's deadline comes first.
 TIMEOUT_MS = 600_000
+CHUNK_SECONDS = 10.0
+"""Sound that the network takes at a time."""
 OLDEST = (5, 1, 1)
 INSTALL = (
     "Install HailoRT's Python binding of the very version of the driver (python3-h10-hailort on Raspberry Pi OS, or Hailo's wheel) where this "
@@ -58,9 +60,11 @@ class Session:
         return self._detects
 
     def hear(self, samples: Samples, task: Literal["transcribe", "translate"], language: str | None) -> list[Heard]:
-        """Transcribe samples of shape (n,)."""
-        # Its own copy: the original reads from the pointer whatever the strides, and refuses memory that is read-only.
-        own = np.array(samples, np.float32, order="C", copy=True)
+        """Transcribe samples of shape (n,). Times may lie beyond their end."""
+        # Its own copy: the original reads from the pointer whatever the strides, and refuses memory that is read-only. With real silence after
+        # the speech it hears better than with what it fills up with itself, and the network takes as long.
+        own = np.zeros(max(len(samples), round(CHUNK_SECONDS * RATE)), np.float32)
+        own[: len(samples)] = samples
         more = {"repetition_penalty": 1.0} if self._penalised else {}
         with _spoken("transcribing"):
             found = self._speech.generate_all_segments(

@@ -60,7 +60,10 @@ class Listened:
 def listen(ear: Ear, samples: Samples, task: Literal["transcribe", "translate"], language: str | None) -> Listened:
     """Hear a window of shape (n,), and again what was lost of it."""
     seconds = len(samples) / RATE
-    parts = [Part(heard.start, heard.end, heard.text, ear.tokenize(heard.text)) for heard in ear.hear(samples, task, language)]
+    parts = [
+        Part(heard.start, min(heard.end, seconds), heard.text, ear.tokenize(heard.text))
+        for heard in ear.hear(samples, task, language)
+    ]
     parts = [part for part in parts if part.text.strip()]
     if not parts:
         return Listened([], 0)

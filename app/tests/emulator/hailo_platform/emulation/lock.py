@@ -47,6 +47,14 @@ def _locked(descriptor: int, how: int) -> bool:
     return True
 
 
+def _group() -> str | None:
+    """That of those who share the device, or the last ones did."""
+    try:
+        return (control.folder() / "group").read_text()
+    except FileNotFoundError:
+        return None
+
+
 def _alone() -> Claim | None:
     descriptor = _open("lock")
     if _locked(descriptor, fcntl.LOCK_EX):
@@ -64,7 +72,7 @@ def _shared(group: str) -> Claim | None:
         first = _locked(descriptor, fcntl.LOCK_EX)
         if first:
             (control.folder() / "group").write_text(group)
-        if (first or (control.folder() / "group").read_text() == group) and _locked(descriptor, fcntl.LOCK_SH):
+        if (first or _group() == group) and _locked(descriptor, fcntl.LOCK_SH):
             return Claim(descriptor)
         os.close(descriptor)
         return None
