@@ -8,12 +8,12 @@ from .unusable import ModelMissing, ModelUnusable
 log = logging.getLogger(__name__)
 
 ARCHITECTURE = "hailo10h"
-# Names that the fleets of today have in their configuration, and what there really is.
+# The proper names, by what is said after an optional "whisper-". The last one never was, but fleets of today have it in their configuration.
 NAMES = {
     "tiny": "Whisper-Tiny",
     "base": "Whisper-Base",
     "small": "Whisper-Small",
-    "whisper-small-int8": "Whisper-Small",
+    "small-int8": "Whisper-Small",
 }
 
 
@@ -27,8 +27,8 @@ def find(name: str, path: str | None, models: Path, resources: Path) -> Path:
     folder = models / name
     if list(folder.glob("*.hef")):
         return _chosen(folder)
-    proper = NAMES.get(name.lower(), name)
-    if name.lower() not in (proper.lower(), proper.lower().removeprefix("whisper-")):
+    proper = NAMES.get(name.lower().removeprefix("whisper-"), name)
+    if name.lower().removeprefix("whisper-") != proper.lower().removeprefix("whisper-"):
         log.warning("there is no model %s for the Hailo NPU: %s is taken", name, proper)
     kept = resources / "models" / ARCHITECTURE / f"{proper}.hef"
     if kept.is_file():
