@@ -6,6 +6,7 @@ from pathlib import Path
 
 import hypothesis
 import pytest
+from emulated import Device
 
 from hailo_whisper.engines.warm_up import clip, clip_text
 
@@ -23,7 +24,7 @@ hypothesis.settings.load_profile("tests")
 def bare_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     """Whoever runs the tests may have settings of their own in the environment, or be a service of systemd."""
     for name in [*os.environ]:
-        if name.startswith(("HAILO_WHISPER_", "WHISPER_", "XDG_CONFIG_", "LISTEN_", "WATCHDOG_")) or name in (
+        if name.startswith(("HAILO_WHISPER_", "HAILO_EMULATOR_", "WHISPER_", "XDG_CONFIG_", "LISTEN_", "WATCHDOG_")) or name in (
             "NOTIFY_SOCKET",
             "JOURNAL_STREAM",
         ):
@@ -34,6 +35,12 @@ def bare_environment(monkeypatch: pytest.MonkeyPatch) -> None:
 def clip_wav() -> bytes:
     """The package's clip: 5.3 s of speech."""
     return clip()
+
+
+@pytest.fixture
+def device(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Device:
+    """An emulated Hailo device, which nobody else has."""
+    return Device(tmp_path / "device", monkeypatch)
 
 
 @pytest.fixture

@@ -100,8 +100,10 @@ async def serving(
     config: Mapping[str, Any] | None = None,
     engine: str = ENGINE,
     offered: Mapping[str, Callable[[], Found]] | None = None,
+    group: str = "UNIQUE",
+    device_wait: float = 30.0,
 ) -> AsyncIterator[Served]:
-    """Run the application with its lifespan. `model` is a folder, or what the supervisor calls to find one."""
+    """Run the application with its lifespan. `model` is a folder or file, or what the supervisor calls to find one."""
     settings = parse(dict(config or {}), "test")
 
     def prepare() -> Found:
@@ -109,7 +111,16 @@ async def serving(
         return found if isinstance(found, Found) else Found(settings.model.name, found)
 
     clip_to_hear = warm_up(settings.transcription.beam)
-    launch = Launch(settings.model.name, engine, prepare, settings.model.compute_type, settings.model.threads, clip_to_hear)
+    launch = Launch(
+        settings.model.name,
+        engine,
+        prepare,
+        settings.model.compute_type,
+        settings.model.threads,
+        clip_to_hear,
+        group=group,
+        device_wait=device_wait,
+    )
     metrics = Metrics()
     supervisor = Supervisor(launch, patience, metrics)
     scheduler = Scheduler(supervisor, settings, metrics)

@@ -17,6 +17,10 @@ def check(options: Options, capabilities: Capabilities, model: str, *, detect: b
         )
     if detect and not capabilities.detects_language:
         raise _cannot(f"The model {model} does not detect languages. Name the one that is spoken in `language`.", "languages[]")
+    if options.language is None and not capabilities.detects_language and len(capabilities.languages) > 1:
+        raise _cannot(
+            f"The model {model} does not detect languages on this machine. Name the one that is spoken in `language`.", "language"
+        )
     for asked, able, param, what in (
         (options.prompt is not None, capabilities.prompts, "prompt", "take a prompt"),
         (options.hotwords is not None, capabilities.hotwords, "keywords[]", "be told of words to expect"),

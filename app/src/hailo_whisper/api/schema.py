@@ -77,7 +77,10 @@ class VerboseTranscription(_Reply):
     """`response_format` verbose_json."""
 
     task: Literal["transcribe", "translate"]
-    language: str = Field(description="English name of the language, in lower case; of a translation `english`.")
+    language: str | None = Field(
+        description="English name of the language, in lower case; of a translation `english`. null where the engine detected it and cannot "
+        "say which it is."
+    )
     duration: float = Field(description="Of the recording, in seconds.")
     text: str
     words: list[Word] = Field(default_factory=list, description="With the granularity `word` only.")

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from ..engines.launch import Launch, Patience, WarmUp
+from ..engines.launch import Found, Launch, Patience, WarmUp
 from ..engines.supervisor import Supervisor
 from ..models import catalog
 from ..models.store import Store
@@ -11,36 +11,44 @@ from ..scheduling.scheduler import Scheduler
 from ..service import memory
 from ..service.metrics import Metrics
 from ..settings import Settings
+from . import engines
 from .choice import Choice, Finder
 
-ENGINE = "hailo_whisper.engines.ctranslate2:CTranslate2Engine"
-CATALOG_ENGINES = {ENGINE: "ctranslate2"}
+CATALOG_ENGINES = {engines.CLASSES["ctranslate2"]: "ctranslate2"}
 """What the catalog calls them; one that is not named takes every model."""
 
 
-def launch(settings: Settings, engine: str, warm_up: WarmUp, offered: str | None = None) -> Launch:
-    """How a worker is started for the configured model, or for one of those `offered` beside it: `engine` is `module:Class`."""
+def launch(settings: Settings, engine: str | None, warm_up: WarmUp, offered: str | None = None) -> Launch:
+    """How a worker is started for the configured model, or for one of those `offered` beside it.
+
+    `engine` is `module:Class`, or None for the one that the settings choose.
+    """
     model = settings.model
     further = Path(settings.models.catalog)
+    # The device has room for one model: others beside it are the CPU's.
+    kind = None if engine else "ctranslate2" if offered else engines.chosen(settings)
+    chosen = engine or engines.CLASSES[kind or "ctranslate2"]
 
     def choose() -> Choice:
         store = Store(Path(settings.storage.models), catalog.load(extra=further))
-        kind = CATALOG_ENGINES.get(engine)
+        catalog_engine = CATALOG_ENGINES.get(chosen)
         if offered:
-            return Choice(store, offered, engine=kind, most_mb=memory_mb(settings))
+            return Choice(store, offered, engine=catalog_engine, most_mb=memory_mb(settings))
         path = Path(model.path) if model.path else None
-        return Choice(store, model.name, engine=kind, path=path, fallback=model.fallback)
+        return Choice(store, model.name, engine=catalog_engine, path=path, fallback=model.fallback)
 
     return Launch(
         model=offered or model.name,
-        engine=engine,
-        prepare=Finder(further, choose),
+        engine=chosen,
+        prepare=(lambda: Found(model.name, engines.hef(settings))) if kind == "hailo" else Finder(further, choose),
         compute_type=model.compute_type,
         threads=model.threads,
         warm_up=warm_up,
         batch=model.batch,
         margin_seconds=settings.windows.margin_seconds,
         least_seconds=settings.windows.least_seconds,
+        group=settings.hailo.group,
+        device_wait=settings.hailo.device_wait_seconds,
     )
 
 

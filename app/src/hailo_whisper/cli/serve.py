@@ -22,7 +22,6 @@ from ..service.metrics import Metrics
 from ..settings import Settings
 from ..speech.decoder import Decoder
 from . import assembly, exposure
-from .assembly import ENGINE
 from .drain import DrainingServer
 from .service import Service
 
@@ -34,7 +33,7 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
     """Add `serve`."""
     parser = subparsers.add_parser("serve", help="run the service")
     parser.add_argument("--config", type=Path, metavar="FILE", help="read this file instead of searching the XDG folders")
-    parser.add_argument("--engine", default=ENGINE, help=argparse.SUPPRESS)
+    parser.add_argument("--engine", help=argparse.SUPPRESS)
     parser.set_defaults(run=run)
 
 
@@ -61,6 +60,7 @@ def run(args: argparse.Namespace) -> int:
         decoder,
         app,
         load=lambda: configuration.load(args.config),
+        engine=args.engine,
         exposed=exposure.exposed(listener),
     )
     asyncio.run(_serve(service, listener))
@@ -68,7 +68,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _created(found: Found) -> int:
-    return int(found.path.stat().st_mtime) if found.path.is_dir() else 0
+    return int(found.path.stat().st_mtime) if found.path.exists() else 0
 
 
 async def _serve(service: Service, listener: socket.socket) -> None:

@@ -33,6 +33,10 @@ WORKER = (
     "windows.margin_seconds",
     "windows.least_seconds",
     "models.catalog",
+    "engine.kind",
+    "hailo.group",
+    "hailo.device_wait_seconds",
+    "hailo.resources",
 )
 
 
@@ -47,6 +51,8 @@ class Service:
     app: FastAPI
     load: Callable[[], Settings]
     """Reads the configuration again. Raises Failure."""
+    engine: str | None = None
+    """`module:Class` of the engine that is to be used whatever the settings say."""
     exposed: bool = False
     """Whether others than this machine reach the socket."""
     _trouble: str = ""
@@ -98,7 +104,7 @@ class Service:
         new = wanted.model_copy(update={section: getattr(old, section) for section in RESTART})
         launch = None
         if any(_value(new, name) != _value(old, name) for name in WORKER):
-            launch = assembly.launch(new, self.launch.engine, self.launch.warm_up)
+            launch = assembly.launch(new, self.engine, self.launch.warm_up)
             # Before the worker that serves now is given up.
             await asyncio.to_thread(launch.prepare)
         if new.transcription.beam != old.transcription.beam:
@@ -136,7 +142,7 @@ class Service:
                 lineup.offer(assembly.hosted(self._launch(new, name), new, metrics, on_demand=True))
 
     def _launch(self, new: Settings, name: str) -> Launch:
-        return assembly.launch(new, self.launch.engine, self.launch.warm_up, name)
+        return assembly.launch(new, self.engine, self.launch.warm_up, name)
 
     async def tell_systemd(self) -> None:
         """READY=1 when the warm-up is over, then the state as the unit's status, and the watchdog as long as all is well.

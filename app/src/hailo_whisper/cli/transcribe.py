@@ -22,7 +22,6 @@ from ..service import log
 from ..settings import Settings
 from ..speech.languages import LANGUAGES
 from . import assembly
-from .assembly import ENGINE
 
 DETECT = "auto"
 
@@ -75,7 +74,7 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
     )
     parser.add_argument("--config", type=Path, metavar="FILE", help="read this file instead of searching the XDG folders")
     parser.add_argument("--verbose", action="store_true", help="say more of what goes on")
-    parser.add_argument("--engine", default=ENGINE, help=argparse.SUPPRESS)
+    parser.add_argument("--engine", help=argparse.SUPPRESS)
     parser.set_defaults(run=run)
 
 

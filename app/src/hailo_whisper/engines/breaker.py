@@ -29,10 +29,10 @@ class Breaker:
         """Whether starting has failed so often that it is tried again but rarely."""
         return self.failures >= MOST_FAILURES
 
-    def failed(self, now: float) -> float:
-        """A start failed. Returns the pause in seconds."""
+    def failed(self, now: float, longest: float = OPEN_SECONDS) -> float:
+        """A start failed. Returns the pause in seconds, which is `longest` at most."""
         self.failures += 1
-        pause = OPEN_SECONDS if self.open else FIRST_PAUSE * 2 ** (self.failures - 1)
+        pause = min(OPEN_SECONDS if self.open else FIRST_PAUSE * 2 ** (self.failures - 1), longest)
         self.next = now + pause
         return pause
 

@@ -51,6 +51,8 @@ class ModelConfig:
     """Silence that the encoder is given after the speech."""
     least_seconds: float = 8.0
     """Least that the encoder is given, silence counted in."""
+    group: str = "UNIQUE"
+    """Of the programs that share the device; "UNIQUE": this one has it alone. For engines on a device that can be shared."""
 
 
 @dataclass(frozen=True)
@@ -82,11 +84,17 @@ class Engine(Protocol):
         ...
 
     def load(self, config: ModelConfig) -> None:
-        """Load the model. Whatever this raises is shown to the administrator as the reason for not being ready."""
+        """Load the model. Whatever this raises is shown to the administrator as the reason for not being ready.
+
+        Raises Trouble for what has a sentence with its cause and cure; after DeviceBusy it is called again.
+        """
         ...
 
     def transcribe(self, batch: list[Samples], options: Options) -> list[WindowResult]:
-        """Transcribe windows, each of shape (samples,), to as many results; times count from a window's beginning."""
+        """Transcribe windows, each of shape (samples,), to as many results; times count from a window's beginning.
+
+        Raises DeviceTrouble when the device is gone: then this process is ended, and another looks for the device.
+        """
         ...
 
     def close(self) -> None:

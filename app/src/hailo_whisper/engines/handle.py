@@ -15,6 +15,7 @@ from .engine import Capabilities, Options
 from .failures import EngineFailed
 from .launch import Launch
 from .results import results
+from .trouble import KINDS, Trouble
 
 
 @dataclass(frozen=True)
@@ -49,7 +50,10 @@ class Handle:
         return self._asked > 0
 
     async def load(self, launch: Launch, path: Path, deadline: float) -> None:
-        """Load the model in the folder `path`, and have it transcribe the warm-up clip. Raises when any of it goes wrong."""
+        """Load the model in `path`, and have it transcribe the warm-up clip. Raises when any of it goes wrong.
+
+        After DeviceBusy it may be called again.
+        """
         end = time.monotonic() + deadline
         order = {
             "do": "load",
@@ -60,6 +64,7 @@ class Handle:
             "batch": launch.batch,
             "margin_seconds": launch.margin_seconds,
             "least_seconds": launch.least_seconds,
+            "group": launch.group,
         }
         answer = _checked(await self._child.ask(order, deadline=deadline))
         self.capabilities = Capabilities(**answer["capabilities"])
@@ -113,6 +118,8 @@ class Handle:
 
 
 def _checked(answer: Message) -> dict[str, Any]:
+    if "trouble" in answer.data:
+        raise KINDS.get(answer.data["trouble"], Trouble)(answer.data["sentence"])
     if "failed" in answer.data:
         raise EngineFailed(f"The engine failed: {answer.data['failed']}.")
     return answer.data

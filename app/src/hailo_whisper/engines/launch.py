@@ -1,6 +1,5 @@
 """How a worker is to be started, and how long to wait for what."""
 
-import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -63,6 +62,10 @@ class Launch:
     batch: int = 0
     margin_seconds: float = 5.0
     least_seconds: float = 10.0
+    group: str = "UNIQUE"
+    """Of the programs that share the device; "UNIQUE": this one has it alone."""
+    device_wait: float = 30.0
+    """Seconds that a device is waited for that others have, before the start counts as failed."""
 
 
 @dataclass(frozen=True)
@@ -81,9 +84,10 @@ class Patience:
 
 
 def fingerprint(path: Path) -> object:
-    """What changes when the files of a model do. Blocks."""
+    """What changes when the files of a model do; `path` is their folder, or the one file. Blocks."""
     try:
-        found = [(entry.name, entry.stat()) for entry in os.scandir(path)]
+        entries = [path] if path.is_file() else [*path.iterdir()]
+        found = [(entry.name, entry.stat()) for entry in entries]
     except OSError as error:
         return error.errno
     # The time of the inode's change tells of a new mode or owner too.

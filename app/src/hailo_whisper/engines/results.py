@@ -32,7 +32,7 @@ def results(answer: Mapping[str, Any], windows: Sequence[Window], longest: float
 def _result(data: Mapping[str, Any], duration: float, longest: float) -> WindowResult:
     segments = [_segment(segment, duration, longest) for segment in data["segments"]]
     result = WindowResult(**{**data, "segments": segments})
-    if not isinstance(result.language, str):
+    if not isinstance(result.language, str | None):
         raise TypeError(f"the language is {result.language!r}")
     return result
 

@@ -5,6 +5,7 @@ The rest of the server sees one object that either transcribes or says at once w
 
 import asyncio
 import logging
+import math
 import time
 from collections.abc import Callable, Sequence
 
@@ -17,6 +18,7 @@ from .failures import DeadlineExceeded, EngineFailed, Nonsense, Unavailable, Wor
 from .handle import Handle, Item
 from .launch import Found, Launch, Patience, fingerprint
 from .status import State, Status
+from .trouble import DeviceBusy, DeviceTrouble
 
 log = logging.getLogger(__name__)
 
@@ -27,6 +29,10 @@ ROOM_SECONDS = 0.1
 """How often it is asked whether there is room in the memory now."""
 MOST_ERRORS = 3
 """Batches in a row over which the engine may raise before its process is taken for sick."""
+DEVICE_SECONDS = 10.0
+"""Longest pause before a device that was gone is looked for again: it may come back by itself, where a broken model does not."""
+BUSY_SECONDS = 1.0
+"""How often a device is asked for that somebody else has."""
 LONG_LIFE = 60.0
 """Seconds after which a worker that dies has not died at once."""
 
@@ -178,6 +184,11 @@ class Supervisor:
                 f"The transcription did not finish within its deadline of {deadline:.0f} seconds and was stopped. "
                 "Send a shorter recording, or raise limits.batch_seconds or limits.deadline_factor."
             ) from None
+        except DeviceTrouble as error:
+            # What the worker had on the device is lost with it; the next one looks for the device, and says why it is not there.
+            log.error("%s", error)
+            self._lose(handle, "device")
+            raise WorkerLost(str(error)) from None
         except EngineFailed as error:
             self._errors += 1
             log.error("%s", error)
@@ -233,7 +244,8 @@ class Supervisor:
         except Exception as error:
             self._drop()
             self._metrics.worker_lost("start")
-            pause = self._breaker.failed(time.monotonic())
+            longest = DEVICE_SECONDS if isinstance(error, DeviceTrouble) else math.inf
+            pause = self._breaker.failed(time.monotonic(), longest)
             again = f"in {pause:.0f} s, or as soon as the model's folder or the configuration changes"
             self._failed(error, f"{error}; this was attempt {self._breaker.failures}, the next is {again}")
             await self._await_chance(found, seen)
@@ -265,7 +277,7 @@ class Supervisor:
         began = time.monotonic()
         self.found = found
         self._handle = handle = Handle()
-        await handle.load(self._launch, found.path, self._patience.load)
+        await self._load(handle, found)
         self.capabilities = handle.capabilities
         self._answered = self._used = self._started = self._looked = time.monotonic()
         self._breaker.started()
@@ -275,6 +287,22 @@ class Supervisor:
         if found.reason:
             log.warning("%s", found.reason)
         return handle
+
+    async def _load(self, handle: Handle, found: Found) -> None:
+        """Load the model; wait for a device that somebody else has, and say so."""
+        launch = self._launch
+        end = time.monotonic() + launch.device_wait
+        while True:
+            try:
+                return await handle.load(launch, found.path, self._patience.load)
+            except DeviceBusy as error:
+                if time.monotonic() + BUSY_SECONDS > end or self._replace:
+                    raise
+                reason = f"Waiting for the device, {launch.device_wait:.0f} s at most. {error}"
+                if self.reason != reason:
+                    log.warning("%s", reason)
+                    self._set(State.LOADING, reason)
+            await self._stirred(BUSY_SECONDS)
 
     async def _await_chance(self, found: Found, seen: object) -> None:
         """Come back when the next attempt is due, or when something changed that may have been the cause.

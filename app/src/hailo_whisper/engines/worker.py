@@ -12,6 +12,7 @@ from typing import Any
 from ..service import child
 from ..speech.waveform import Waveform
 from .engine import Engine, ModelConfig, Options
+from .trouble import DeviceTrouble, Trouble
 
 # Of -1000 to 1000: where memory is short, the kernel is to end this process, which is replaced, and not the server.
 OOM_SCORE = 500
@@ -39,8 +40,12 @@ class Worker:
                     batch=data["batch"],
                     margin_seconds=data["margin_seconds"],
                     least_seconds=data["least_seconds"],
+                    group=data["group"],
                 )
-                engine.load(config)
+                try:
+                    engine.load(config)
+                except Trouble as error:
+                    return _trouble(error)
                 self._engine = engine
                 return {"capabilities": asdict(engine.capabilities)}, []
             case "transcribe":
@@ -54,9 +59,16 @@ class Worker:
                 except MemoryError as error:
                     # What leaked would be missing for every request to come; a new process begins with none of it.
                     raise SystemExit(f"the engine ran out of memory: {error}") from error
+                except DeviceTrouble as error:
+                    return _trouble(error)
                 return {"results": [asdict(result) for result in results]}, []
             case other:
                 raise ValueError(f"unknown message {other!r}")
+
+
+def _trouble(error: Trouble) -> tuple[dict[str, Any], list[int]]:
+    """As it is, for the administrator; the journal needs no trace of where in the program it came up."""
+    return {"trouble": type(error).__name__, "sentence": str(error)}, []
 
 
 if __name__ == "__main__":

@@ -22,7 +22,7 @@ def verbose_json_text(transcript: Transcript, details: Details = DEFAULT) -> str
     """`{task, language, duration, text, words?, segments?, usage}`; what the engine cannot tell is null."""
     body: dict[str, Any] = {
         "task": details.task,
-        "language": "english" if details.task == "translate" else languages.name(transcript.language),
+        "language": _language(transcript, details),
         "duration": transcript.duration,
         "text": transcript.text,
     }
@@ -31,6 +31,12 @@ def verbose_json_text(transcript: Transcript, details: Details = DEFAULT) -> str
     if details.segments:
         body["segments"] = [_segment(number, segment) for number, segment in enumerate(transcript.segments)]
     return json.dumps(body | {"usage": usage(transcript)}, ensure_ascii=False)
+
+
+def _language(transcript: Transcript, details: Details) -> str | None:
+    if details.task == "translate":
+        return "english"
+    return None if transcript.language is None else languages.name(transcript.language)
 
 
 def _segment(number: int, segment: Segment) -> dict[str, Any]:

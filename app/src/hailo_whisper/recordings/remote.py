@@ -58,7 +58,7 @@ class _Reply(BaseModel):
     """verbose_json, as far as it is needed."""
 
     text: str
-    language: str
+    language: str | None
     duration: float
     segments: list[_Segment] | None = None
 
@@ -187,7 +187,7 @@ def _transcript(response: httpx2.Response, url: str) -> Transcript:
         # Some servers strip the space before a segment's first word, with which Whisper writes it.
         for segment in segments:
             segment["text"] = f" {segment['text'].strip()}"
-    return Transcript([Segment(**segment) for segment in segments], CODES.get(reply.language, reply.language), reply.duration)
+    return Transcript([Segment(**segment) for segment in segments], _code(reply.language), reply.duration)
 
 
 def _segment(segment: _Segment) -> dict[str, Any]:
@@ -199,3 +199,8 @@ def _segment(segment: _Segment) -> dict[str, Any]:
         | segment.model_dump(exclude_none=True)
         | {"avg_logprob": segment.avg_logprob, "no_speech_prob": segment.no_speech_prob}
     )
+
+
+def _code(language: str | None) -> str | None:
+    """The code of a language that the server names in English; None when it does not say."""
+    return None if language is None else CODES.get(language, language)

@@ -169,6 +169,38 @@ class Models(Section):
     )
 
 
+class Engine(Section):
+    """What transcribes, on which processor."""
+
+    kind: Literal["auto", "ctranslate2", "hailo"] = Field(
+        "auto",
+        description="ctranslate2: the CPU. hailo: a Hailo-10H by HailoRT, which see docs/hailo.md for. auto: hailo where there is such a device, "
+        "HailoRT's Python binding and a HEF of the model; else ctranslate2.",
+    )
+
+
+class Hailo(Section):
+    """The Hailo NPU, where the engine is on one."""
+
+    group: str = Field(
+        "SHARED",
+        pattern=r"^[A-Za-z0-9_.-]{1,64}$",
+        description='Programs that share the device name the same group; "SHARED" is that of hailo-apps. "UNIQUE": the service has the device alone.',
+    )
+    device_wait_seconds: float = Field(
+        30.0,
+        ge=0,
+        le=3600,
+        description="Seconds that a device is waited for that another program has, before the start of the engine counts as failed and is tried "
+        "again.",
+    )
+    resources: str = Field(
+        "/var/lib/hailo-whisper/resources",
+        pattern=r"^/",
+        description="Folder of the resources of hailo-apps, which keeps HEFs in its models/hailo10h.",
+    )
+
+
 class Transcription(Section):
     """What a request gets when it does not say otherwise."""
 
@@ -288,6 +320,8 @@ class Settings(Section):
     access: Access = Field(default_factory=Access, description=Access.__doc__)
     model: Model = Field(default_factory=Model, description=Model.__doc__)
     models: Models = Field(default_factory=Models, description=Models.__doc__)
+    engine: Engine = Field(default_factory=Engine, description=Engine.__doc__)
+    hailo: Hailo = Field(default_factory=Hailo, description=Hailo.__doc__)
     transcription: Transcription = Field(default_factory=Transcription, description=Transcription.__doc__)
     vad: Vad = Field(default_factory=Vad, description=Vad.__doc__)
     windows: Windows = Field(default_factory=Windows, description=Windows.__doc__)

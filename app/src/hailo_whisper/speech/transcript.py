@@ -57,8 +57,8 @@ class WindowResult:
     """What the engine heard in one window; the segments' times count from the window's beginning."""
 
     segments: list[Segment]
-    language: str
-    """ISO 639-1 code: the one that was asked for, or the one that was detected."""
+    language: str | None
+    """ISO 639-1 code: the one that was asked for, or the one that was detected; None: detected by an engine that does not say which."""
     fallbacks: int = 0
     """Decodings that looked wrong and were done again."""
 
@@ -68,7 +68,8 @@ class Transcript:
     """What was said in one recording."""
 
     segments: list[Segment]
-    language: str
+    language: str | None
+    """ISO 639-1 code; None where the engine detected it and cannot say which it is."""
     duration: float
     """Of the recording, in seconds."""
 

@@ -75,8 +75,15 @@ def test_what_an_engine_cannot_do(lacking: str, param: str, message: str) -> Non
 def test_an_engine_that_can_do_little_serves_who_asks_for_nothing_more() -> None:
     lacking = dict.fromkeys(("translates", "prompts", "hotwords", "temperature", "words", "logprobs", "detects_language"), False)
     check(Options(language="en", beam=5), replace(ABLE, **lacking), "tiny.en", detect=False)  # type: ignore[arg-type]
-    # That the settings leave the language open is no demand of the request's.
-    check(Options(language=None, beam=5), replace(ABLE, **lacking), "tiny.en", detect=False)  # type: ignore[arg-type]
+    # That the settings leave the language open is no demand of the request's, as long as there is but one.
+    alone = replace(ABLE, languages=["en"], **lacking)  # type: ignore[arg-type]
+    check(Options(language=None, beam=5), alone, "tiny.en", detect=False)
+
+
+def test_a_language_that_is_left_open_is_asked_for_where_there_are_several_and_none_is_detected() -> None:
+    with pytest.raises(ApiError, match="Name the one that is spoken in `language`") as caught:
+        check(Options(language=None, beam=5), replace(ABLE, detects_language=False), "base", detect=False)
+    assert (caught.value.status, caught.value.param) == (400, "language")
 
 
 def test_a_language_that_the_model_does_not_know() -> None:

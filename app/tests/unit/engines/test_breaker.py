@@ -39,3 +39,8 @@ def test_workers_that_start_well_and_die_at_once_are_replaced_more_and_more_slow
     breaker.worked()
     assert breaker.lost(100) == 0
     assert breaker.next is None
+
+
+def test_a_pause_is_as_long_as_the_caller_likes_at_most() -> None:
+    breaker = Breaker()
+    assert [breaker.failed(0, 3.0) for _ in range(4)] == [FIRST_PAUSE, 3.0, 3.0, 3.0]

@@ -102,7 +102,7 @@ def test_nonsense_in_a_segment(changed: dict[str, Any]) -> None:
         ({"results": []}, "it gave 0 results for 1 windows"),
         ({"results": [{}, {}]}, "it gave 2 results for 1 windows"),
         ({"results": [{"language": "en"}]}, "makes no sense"),
-        ({"results": [{"segments": [], "language": None}]}, "makes no sense"),
+        ({"results": [{"segments": [], "language": 7}]}, "makes no sense"),
         ({"results": [{"segments": [], "language": "en", "fallbacks": 0, "colour": "red"}]}, "makes no sense"),
         ({"results": ["words"]}, "makes no sense"),
     ],

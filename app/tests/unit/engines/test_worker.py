@@ -32,6 +32,7 @@ def _load(worker: Worker, folder: Path) -> dict[str, Any]:
         "batch": 2,
         "margin_seconds": 4.0,
         "least_seconds": 9.0,
+        "group": "SHARED",
     }
     return worker.handle(Message(order))[0]
 

@@ -1,0 +1,117 @@
+"""HailoRT's errors as sentences: what was the cause, and what to do about it.
+
+They come as exceptions with a name, as "libhailort failed with error: 74 (HAILO_OUT_OF_PHYSICAL_DEVICES)", and from constructors
+as a bare number. The numbers are those of HailoRT's hailort.h.
+"""
+
+import re
+
+from ..trouble import DeviceBusy, DeviceTrouble, Trouble
+
+# Those that have a class of their own, and hide their number.
+CLASSES = {
+    "HailoRTInvalidArgumentException": 2,
+    "HailoRTTimeout": 4,
+    "HailoRTInvalidOperationException": 6,
+    "HailoRTFirmwareControlFailedException": 18,
+    "HailoRTInvalidHEFException": 26,
+    "HailoRTDriverOperationFailedException": 36,
+    "HailoRTNotFoundException": 61,
+    "HailoCommunicationClosedException": 62,
+    "HailoRTHEFNotCompatibleWithDevice": 93,
+}
+NUMBERED = re.compile(r"(?:error: )?(\d{1,3})(?: \(HAILO_\w+\))?")
+
+_PERMISSION = (
+    "Its user must be a member of the group `hailo`, and the device's node (/dev/hailo0 or /dev/h1x-0) belong to that group: the role "
+    "`accelerator` sees to both; log in again, or restart the service, after a change. `dmesg | grep hailo` has the driver's view."
+)
+_AGAIN = "Copy the model anew: `hailo-whisper models pull NAME --force`."
+_RECOMPILED = "Take the model that was made for this release of HailoRT: its address has the version in it."
+_GONE = (
+    "The device may have been reset, unplugged or overheated. It is looked for again; if it stays away, see `dmesg | grep hailo`, "
+    "and switch the machine off and on."
+)
+_DRIVER = "Install the driver of the very version of the library (`hailortcli --version`, `modinfo -F version hailo1x_pci hailo_pci`) and restart the machine."
+_MEMORY = "End other programs on the device, or take a smaller model."
+
+# What was asked for was wrong, and that is no fault of the device: such an error keeps its words.
+_OURS = (2, 5, 6, 61, 79)
+# What it is about, the cause, and the cure; by number.
+_TROUBLES: dict[int, tuple[type[Trouble], str, str]] = {
+    3: (Trouble, "the machine has no memory left", "Free some, or take a smaller model."),
+    4: (DeviceTrouble, "the device did not answer in time", _GONE),
+    13: (
+        Trouble,
+        "the model's file could not be opened",
+        "Let the service read it (group hailo-whisper), or pull the model again.",
+    ),
+    16: (DeviceTrouble, "the firmware on the device is of another version than the library", _DRIVER),
+    18: (DeviceTrouble, "the device's firmware refused an order", _GONE),
+    26: (Trouble, "the model's file is no HEF that this library can read", _AGAIN),
+    36: (DeviceTrouble, "the driver refused to open the device, mostly for lack of permission", _PERMISSION),
+    62: (DeviceTrouble, "the connection to the device was closed", _GONE),
+    64: (
+        DeviceTrouble,
+        "the driver is not loaded",
+        "Install it (hailort-pcie-driver, or hailo-h10-all on Raspberry Pi OS) and restart the machine.",
+    ),
+    71: (DeviceTrouble, "the device has no memory left", _MEMORY),
+    75: (Trouble, "the device is of an architecture that this library does not serve", "This engine is for the Hailo-10H."),
+    76: (DeviceTrouble, "driver and library are of different versions", _DRIVER),
+    81: (
+        DeviceTrouble,
+        "the machine has no contiguous memory (CMA) left",
+        "Raise `cma=` on the kernel's command line, and restart the machine.",
+    ),
+    85: (DeviceTrouble, "driver and library are of different versions", _DRIVER),
+    86: (DeviceTrouble, "driver and library are of different versions", _DRIVER),
+    87: (DeviceTrouble, "the device did not answer its driver", _GONE),
+    89: (DeviceTrouble, "the device's own software refused the connection", "It may still be starting. " + _GONE),
+    91: (Trouble, "the model's file is damaged", _AGAIN),
+    92: (Trouble, "the model's file is of a form that this library does not know", _RECOMPILED),
+    93: (
+        Trouble,
+        "the model's file was made for another device",
+        "This engine needs HEFs for the Hailo-10H (hailo10h). " + _RECOMPILED,
+    ),
+    96: (DeviceTrouble, "the device is not connected", _GONE),
+}
+_BUSY = {
+    73: "the device is in use",
+    74: "the device is in use by another program",
+    97: "the device is not available for the moment",
+}
+
+
+def code(error: BaseException) -> int | None:
+    """HailoRT's number of an error, if it has one."""
+    if (number := CLASSES.get(type(error).__name__)) is not None:
+        return number
+    text = str(error).strip()
+    if found := NUMBERED.fullmatch(text) or re.search(r"failed with error: (\d{1,3})", text):
+        return int(found[1])
+    return None
+
+
+def translated(error: Exception, doing: str, holders: str = "") -> Exception:
+    """What to raise instead: a sentence; `doing` is what failed, as "opening the device". Unknown errors keep their words.
+
+    `holders` says who may have the device, for when it is busy.
+    """
+    number, doing = code(error), doing[:1].upper() + doing[1:]
+    if number in _BUSY:
+        return DeviceBusy(
+            f"{doing} failed: {_BUSY[number]} (HailoRT error {number}). {holders or 'Nobody can be named who has it.'} "
+            "Stop that program (`systemctl stop hailo-ollama`, for example), or have all of them share the device by one group (hailo.group); "
+            "a program that takes it for itself cannot share it."
+        )
+    if number in _TROUBLES:
+        kind, cause, cure = _TROUBLES[number]
+        return kind(f"{doing} failed: {cause} (HailoRT error {number}). {cure}")
+    if number is not None and number not in _OURS:
+        return DeviceTrouble(
+            f"{doing} failed with HailoRT error {number}. {error if not str(error).isdigit() else ''} "
+            "HailoRT's log says more: set HAILORT_LOGGER_PATH to a folder that the service may write.".replace("  ", " ")
+        )
+    return error

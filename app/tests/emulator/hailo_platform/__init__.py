@@ -1,0 +1,21 @@
+"""The emulator's `hailo_platform`: see the README beside it."""
+
+from hailo_platform.emulation import control
+from hailo_platform.pyhailort._pyhailort import HailoRTException
+from hailo_platform.pyhailort.pyhailort import (
+    Device,
+    HailoCommunicationClosedException,
+    HailoSchedulingAlgorithm,
+    VDevice,
+)
+
+__version__ = control.VERSION
+
+__all__ = [
+    "Device",
+    "HailoCommunicationClosedException",
+    "HailoRTException",
+    "HailoSchedulingAlgorithm",
+    "VDevice",
+    "__version__",
+]

@@ -1,0 +1,97 @@
+"""What is C++ in HailoRT: it raises bare codes, checks little, and dies where a null pointer would be followed."""
+
+import os
+from typing import Any
+
+import numpy as np
+
+from hailo_platform.emulation import control, hef
+from hailo_platform.emulation.device import Hearing, hearing
+from hailo_platform.emulation.lock import Claim, claim
+
+DEVICE = "0001:01:00.0"
+TASKS = {"TRANSCRIBE": "transcribe", "TRANSLATE": "translate"}
+
+
+class HailoRTException(Exception):
+    pass
+
+
+class HailoRTStatusException(HailoRTException):
+    """Its text is the code and nothing else."""
+
+
+def check(moment: str) -> None:
+    """Raise, hang or crash when the control file says so."""
+    code = control.suffer(moment)
+    if code is not None:
+        raise HailoRTStatusException(str(code))
+
+
+def scan() -> list[str]:
+    check("scan")
+    return [] if control.says("absent") else [DEVICE]
+
+
+class VDevice:
+    def __init__(self, group: str, *, service: bool) -> None:
+        check("open")
+        if service:
+            raise HailoRTStatusException("6")
+        found = None if control.says("absent") else claim(group)
+        if found is None:
+            raise HailoRTStatusException("74")
+        self._claim: Claim | None = found
+
+    def release(self) -> None:
+        if self._claim is not None:
+            self._claim.release()
+        self._claim = None
+
+    @property
+    def open(self) -> bool:
+        return self._claim is not None
+
+
+class Speech2Text:
+    def __init__(self, vdevice: VDevice, path: str) -> None:
+        check("load")
+        self._vdevice = vdevice
+        try:
+            self._hearing: Hearing | None = hearing(hef.read(path))
+        except hef.Unreadable as error:
+            raise HailoRTStatusException(str(error.code)) from None
+
+    def generate(self, audio: Any, task: str, language: str | None, penalty: float) -> list[list[Any]]:
+        found = self._alive()
+        if not isinstance(audio, np.ndarray) or audio.ndim != 1:
+            raise ValueError("Audio data must be 1-dimensional")
+        if audio.dtype != np.float32:
+            raise ValueError("Audio data must be float32 type")
+        if not audio.flags.writeable:
+            raise ValueError("array is not writeable")
+        if not audio.flags.c_contiguous:
+            raise ValueError("the emulator refuses a strided array, which the real binding reads as garbage without a word")
+        if control.says("absent"):
+            raise HailoRTStatusException("62")
+        check("infer")
+        if not len(audio):
+            raise HailoRTStatusException("2")
+        heard = found.hear(audio, TASKS[task], language, penalty, ideal=control.says("ideal"))
+        if heard is None:
+            raise HailoRTStatusException("2")
+        return heard
+
+    def tokenize(self, text: str) -> list[int]:
+        return self._alive().tokenize(text)
+
+    def release(self) -> None:
+        if self._hearing is not None:
+            self._hearing.close()
+        self._hearing = None
+
+    def _alive(self) -> Hearing:
+        # As following a null pointer would.
+        if self._hearing is None or not self._vdevice.open:
+            os.abort()
+        return self._hearing
