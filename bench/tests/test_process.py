@@ -29,9 +29,11 @@ def test_end_leaves_nothing(tmp_path: Path) -> None:
 
 
 def test_nothing_outlives_a_bench_that_is_killed(tmp_path: Path) -> None:
+    log = tmp_path / "log"
     program = (
         "import sys, time; from pathlib import Path; from bench.process import Process\n"
-        f"print(Process([sys.executable, '-c', 'import time; time.sleep(600)'], Path({str(tmp_path / 'log')!r})).pid, flush=True)\n"
+        "sleeper = [sys.executable, '-c', 'import time; print(1, flush=True); time.sleep(600)']\n"
+        f"print(Process(sleeper, Path({str(log)!r})).pid, flush=True)\n"
         "time.sleep(600)"
     )
     with subprocess.Popen(
@@ -39,6 +41,8 @@ def test_nothing_outlives_a_bench_that_is_killed(tmp_path: Path) -> None:
     ) as it:
         assert it.stdout is not None
         child = int(it.stdout.readline())
+        # From then on it is bound to the life of its parent.
+        assert until(lambda: bool(log.read_text()), 30)
         assert alive(child)
         it.kill()
     assert until(lambda: not alive(child), 30)
