@@ -4,6 +4,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from emulated import Device
 
 from hailo_whisper.engines.engine import Options
 from hailo_whisper.engines.worker import Worker
@@ -98,3 +99,20 @@ def test_an_engine_that_raises_is_not_kept(worker: Worker, model_folder: Path) -
 def test_an_unknown_message(worker: Worker) -> None:
     with pytest.raises(ValueError, match="unknown message 'dance'"):
         worker.handle(Message({"do": "dance"}))
+
+
+def test_trouble_crosses_as_its_sentence(worker: Worker, device: Device, tmp_path: Path) -> None:
+    order = {"do": "load", "engine": "hailo_whisper.engines.hailo.engine:HailoEngine", "compute_type": "int8", "threads": 0}
+    order |= {"path": str(device.hef(tmp_path, says="hello")), "batch": 0, "margin_seconds": 3.0, "least_seconds": 8.0}
+    device.tell("absent")
+    answer, _ = worker.handle(Message(order | {"group": "SHARED"}))
+    assert answer.keys() == {"trouble", "sentence"}
+    assert (answer["trouble"], answer["sentence"][:26]) == ("DeviceTrouble", "No Hailo device was found.")
+    device.tell()
+    assert worker.handle(Message(order | {"group": "SHARED"}))[0]["capabilities"]["batch"] == 1
+    device.tell("infer raise 62")
+    with Waveform.of(np.zeros(RATE, np.float32)) as waveform:
+        sound = {"waveforms": [RATE], "windows": [[0, 0, RATE]], "options": OPTIONS}
+        answer, _ = worker.handle(Message({"do": "transcribe"} | sound, [waveform.fd]))
+    assert answer["trouble"] == "DeviceTrouble"
+    assert "connection to the device was closed" in answer["sentence"]

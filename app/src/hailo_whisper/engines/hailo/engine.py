@@ -48,7 +48,7 @@ class HailoEngine:
     def load(self, config: ModelConfig) -> None:
         """Check the HEF, take the device and load it there. Raises Trouble, with what to do about it."""
         binding = Binding()
-        found = hef.read(hef.find(config.path))
+        found = hef.read(config.path)
         hef.check(found, binding.version)
         self._session = session = binding.open(config.group, found.path)
         # A language is a token of its own, or none that the model knows.

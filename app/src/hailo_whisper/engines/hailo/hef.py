@@ -36,17 +36,6 @@ class Hef:
     """Of the file, in bytes."""
 
 
-def find(path: Path) -> Path:
-    """The file itself, of a path that is one or the folder of one. Raises Trouble."""
-    if not path.is_dir():
-        return path
-    found = sorted(path.glob("*.hef"))
-    if len(found) == 1:
-        return found[0]
-    names = ", ".join(entry.name for entry in found) or "none"
-    raise Trouble(f"{path} should have one file that ends in .hef, and has {names}. Set model.path to the file that is meant.")
-
-
 def read(path: Path) -> Hef:
     """Read what a file says of itself. Raises Trouble for one that is no HEF, or not whole."""
     try:

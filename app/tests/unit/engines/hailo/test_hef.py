@@ -107,13 +107,3 @@ def test_the_release_that_a_model_needs(tmp_path: Path, name: str, version: tupl
     else:
         with pytest.raises(Trouble, match=r"needs HailoRT 5\.\d\.0 or newer, and 5\.\d\.\d is installed"):
             hef.check(found, version)
-
-
-def test_the_one_file_of_a_folder(tmp_path: Path) -> None:
-    with pytest.raises(Trouble, match=r"one file that ends in \.hef, and has none"):
-        hef.find(tmp_path)
-    path = _file(tmp_path / "a.hef", 2)
-    assert hef.find(tmp_path) == hef.find(path) == path
-    _file(tmp_path / "b.hef", 2)
-    with pytest.raises(Trouble, match=r"has a\.hef, b\.hef"):
-        hef.find(tmp_path)
