@@ -150,7 +150,9 @@ def test_a_client_that_leaves_stops_the_work_and_leaves_nothing_behind(started: 
     before = descriptors(started)
     files = {"file": ("a.wav", RECORDING)}
     with started.client.stream("POST", PATH, files=files, data=fields(prompt="wait-over 3", stream="true")) as response:
-        next(response.iter_raw())
+        # Kept, because an iterator that is forgotten closes the connection.
+        chunks = response.iter_raw()
+        next(chunks)
         until((model_folder / "waiting").exists)
         assert started.transcribe().status_code == 429, "the stream has the only place"
     until(lambda: waiting(started) == "0.0")
