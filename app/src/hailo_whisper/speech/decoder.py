@@ -153,7 +153,19 @@ class Decoder:
         return Recording(Waveform.received(answer.fds.pop(), length), spans)
 
     async def _ask(self, order: Mapping[str, Any], media: int) -> Recording:
-        child = self._take()
+        try:
+            return await self._try(self._take(), order, media)
+        except ChildDied as error:
+            # That need not be the file's doing: the process may have been on its way out already when it was taken.
+            log.warning("the decoder died over an upload, and a new one is asked: %s", error)
+        try:
+            return await self._try(Child(self._module), order, media)
+        except ChildDied as error:
+            log.warning("the decoder died over an upload: %s", error)
+            raise MediaRefused(CRASHED, reason="crashed") from None
+
+    async def _try(self, child: Child, order: Mapping[str, Any], media: int) -> Recording:
+        """Ask one process. Raises MediaRefused, and ChildDied when it may not be the media's fault."""
         self._busy.add(child)
         try:
             recording = self._recording(await child.ask(order, [media], deadline=self._deadline))
@@ -161,10 +173,10 @@ class Decoder:
             self._free(child)
             raise
         except ChildDied as error:
-            log.warning("the decoder died over an upload: %s", error)
-            if "SIGXCPU" in str(error):
-                raise MediaRefused(TOO_LONG, reason="cpu") from None
-            raise MediaRefused(CRASHED, reason="crashed") from None
+            if "SIGXCPU" not in str(error):
+                raise
+            log.warning("the decoder used up its CPU time over an upload: %s", error)
+            raise MediaRefused(TOO_LONG, reason="cpu") from None
         except ChildTimeout:
             log.warning("the decoder did not finish within %.0f s and was killed", self._deadline)
             raise MediaRefused(TOO_LONG, reason="deadline") from None

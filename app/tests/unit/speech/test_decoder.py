@@ -82,18 +82,39 @@ async def test_a_decoder_that_died_while_idle_is_replaced(decoder: Decoder, clip
     assert _pid(decoder) != pid
 
 
-async def test_a_file_that_crashes_it_costs_one_request(
+async def _killed_under_way(decoder: Decoder) -> None:
+    """Kill the process that is at work."""
+    pid = _pid(decoder)
+    # Stopped first, so that the request is under way when the end comes.
+    os.kill(pid, signal.SIGSTOP)
+    await asyncio.sleep(0.1)
+    os.kill(pid, signal.SIGKILL)
+    await eventually(lambda: pid not in decoder.pids)
+
+
+async def test_a_decoder_that_is_killed_costs_no_request(
     decoder: Decoder, clip_wav: bytes, caplog: pytest.LogCaptureFixture
 ) -> None:
     await _decoded(decoder, clip_wav)
-    # Stopped first, so that the request is under way when the crash comes.
+    os.kill(_pid(decoder), signal.SIGSTOP)
+    asking = asyncio.create_task(_decoded(decoder, clip_wav))
+    await _killed_under_way(decoder)
+    assert await asking == pytest.approx(5.3)
+    assert "a new one is asked" in caplog.text
+
+
+async def test_a_file_that_crashes_two_of_them_is_refused(
+    decoder: Decoder, clip_wav: bytes, caplog: pytest.LogCaptureFixture
+) -> None:
+    await _decoded(decoder, clip_wav)
     os.kill(_pid(decoder), signal.SIGSTOP)
     asking = asyncio.create_task(_decode(decoder, clip_wav))
-    await asyncio.sleep(0.1)
-    os.kill(_pid(decoder), signal.SIGKILL)
+    await _killed_under_way(decoder)
+    await eventually(lambda: decoder.pids)
+    await _killed_under_way(decoder)
     with pytest.raises(MediaRefused, match=r"it crashed the decoder\. Convert it, and send it again"):
         await asking
-    assert "died over an upload" in caplog.text
+    assert "died over an upload: " in caplog.text
     assert await _decoded(decoder, clip_wav) == pytest.approx(5.3)
 
 
