@@ -6,6 +6,7 @@ from pathlib import Path
 # What files of a kind begin with, by the ending of their names.
 BEGINNINGS = {
     ".hef": b"\x01HEF",
+    ".npy": b"\x93NUMPY",
     ".pth": b"PK",
     ".pt": b"PK",
 }
