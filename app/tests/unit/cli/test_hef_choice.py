@@ -61,9 +61,14 @@ def test_a_damaged_one_is_hashed_once_until_it_changes(
     choice: HefChoice, pulled: Path, store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     pulled.write_bytes(CONTENT.upper())
-    hashed = []
+    hashed: list[str] = []
     verify = store.verify
-    monkeypatch.setattr(store, "verify", lambda name: (hashed.append(name), verify(name)))
+
+    def counted(name: str) -> None:
+        hashed.append(name)
+        verify(name)
+
+    monkeypatch.setattr(store, "verify", counted)
     for _ in range(2):
         with pytest.raises(ModelUnusable, match=f"models pull {NAME} --force"):
             choice.find()
