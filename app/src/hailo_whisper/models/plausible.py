@@ -8,6 +8,7 @@ from .. import hef
 
 # What files of a kind begin with, by the ending of their names.
 BEGINNINGS = {
+    ".npy": b"\x93NUMPY",
     ".pth": b"PK",
     ".pt": b"PK",
 }

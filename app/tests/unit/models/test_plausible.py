@@ -16,7 +16,7 @@ from hailo_whisper.models.store import Store
 
 @pytest.mark.parametrize(
     ("name", "data"),
-    [("config.json", b'{"a": [1]}'), ("voice.pt", b"PK\x03\x04"), ("model.bin", b"anything")],
+    [("config.json", b'{"a": [1]}'), ("a.npy", b"\x93NUMPY\x01"), ("voice.pt", b"PK\x03\x04"), ("model.bin", b"anything")],
 )
 def test_what_can_be_what_it_says(tmp_path: Path, name: str, data: bytes) -> None:
     (tmp_path / name).write_bytes(data)
@@ -30,6 +30,7 @@ def test_what_can_be_what_it_says(tmp_path: Path, name: str, data: bytes) -> Non
         ("a.hef", b"\x01H", "a.hef is no HEF: it does not begin as one"),
         ("a.hef", struct.pack(">III", 0x01484546, 2, 5), "a.hef is cut short"),
         ("voice.pt", b"\x80\x02", "voice.pt is no PT file"),
+        ("a.npy", b"<html>", "a.npy is no NPY file"),
         ("config.json", b"Not found", "config.json is not JSON"),
         ("config.json", b"\xff\xfe\xff", "config.json is not JSON"),
         ("config.json", b"[" * 200_000, "config.json is not JSON"),
