@@ -5,8 +5,10 @@ import logging
 from pathlib import Path
 
 from ..failure import Failure
-from ..models import hefs
+from ..models import catalog
+from ..models.store import Store
 from ..settings import Settings
+from .choice import HefChoice
 
 log = logging.getLogger(__name__)
 
@@ -18,9 +20,15 @@ NODES = ("hailo[0-9]*", "h1x-[0-9]*")
 """Of the device, in /dev: up to driver 5.2, and from 5.3 on."""
 
 
+def hefs(settings: Settings) -> HefChoice:
+    """What finds the configured model for the NPU. Raises CatalogInvalid."""
+    store = Store(Path(settings.storage.models), catalog.load(extra=Path(settings.models.catalog)))
+    return HefChoice(store, settings.model.name, path=settings.model.path, resources=Path(settings.hailo.resources))
+
+
 def hef(settings: Settings) -> Path:
-    """The configured model's HEF. Raises ModelUnusable."""
-    return hefs.find(settings.model.name, settings.model.path, Path(settings.storage.models), Path(settings.hailo.resources))
+    """The configured model for the NPU: a HEF, or the folder of an encoder and a decoder. Raises Failure."""
+    return hefs(settings).find().path
 
 
 def chosen(settings: Settings, devices: Path = Path("/dev")) -> str:
