@@ -21,8 +21,8 @@ NODES = ("hailo[0-9]*", "h1x-[0-9]*")
 """Of the device, in /dev: up to driver 5.2, and from 5.3 on."""
 MODULES = ("hailo1x_pci", "hailo_pci", "hailo_integrated_nnc")
 VENDOR = "0x1e60"
-ARCHITECTURES = {"0x45c4": "hailo10h", "0x2864": "hailo8"}
-"""By the PCI number; the Hailo-8L has that of the Hailo-8."""
+ARCHITECTURES = {"0x45c4": "hailo10h", "0x2864": "hailo8-family"}
+"""By the PCI number, from the driver's tables; the Hailo-8L has that of the Hailo-8."""
 LIBRARIES = ("usr/lib", "usr/lib/*-linux-gnu", "usr/local/lib", "lib/*-linux-gnu")
 DISTRIBUTION = "hailort"
 INSTALL = "python3-h10-hailort on Raspberry Pi OS, or Hailo's wheel, of the driver's version"
@@ -87,12 +87,22 @@ def survey(root: Path, user: accounts.User | None = None) -> Hailo:
     """Look for a device and its software; the binding is found, not loaded. `user` is who is to open the device, this process unless given."""
     return Hailo(
         nodes=nodes(root, *NODES, user=user),
-        boards=_boards(root),
+        boards=boards(root / "sys/bus/pci/devices"),
         driver=_driver(root),
         libraries=_libraries(root),
         binding=importlib.util.find_spec("hailo_platform") is not None,
         binding_version=_packaged(),
     )
+
+
+def boards(pci: Path) -> tuple[Board, ...]:
+    """The devices on the bus; `pci` is /sys/bus/pci/devices."""
+    found = []
+    for folder in matching(pci, "*"):
+        if text(folder / "vendor") == VENDOR:
+            number = text(folder / "device") or ""
+            found.append(Board(folder.name, ARCHITECTURES.get(number, f"unknown ({number})")))
+    return tuple(found)
 
 
 def lacking(found: Hailo) -> str | None:
@@ -140,15 +150,6 @@ def ask_binding(seconds: float = SECONDS) -> Binding:
     except (ValueError, IndexError):
         return Binding(None, trouble="it did not say what it is")
     return Binding(str(about["version"]) or None, emulated=bool(about["emulated"]))
-
-
-def _boards(root: Path) -> tuple[Board, ...]:
-    found = []
-    for folder in matching(root / "sys/bus/pci/devices", "*"):
-        if text(folder / "vendor") == VENDOR:
-            number = text(folder / "device") or ""
-            found.append(Board(folder.name, ARCHITECTURES.get(number, f"unknown ({number})")))
-    return tuple(found)
 
 
 def _driver(root: Path) -> Driver | None:

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from ..engines.launch import Found, Launch, Patience, WarmUp
+from ..engines.launch import Launch, Patience, WarmUp
 from ..engines.supervisor import Supervisor
 from ..models import catalog
 from ..models.store import Store
@@ -12,7 +12,7 @@ from ..service import memory
 from ..service.metrics import Metrics
 from ..settings import Settings
 from . import engines
-from .choice import Choice, Finder
+from .choice import Choice, Finder, Finding
 
 CATALOG_ENGINES = {engines.CLASSES[engines.CPU]: "ctranslate2"}
 """What the catalog calls them; one that is not named takes every model."""
@@ -31,7 +31,9 @@ def launch(settings: Settings, engine: str | None, warm_up: WarmUp, offered: str
         kind = engines.CPU
     chosen = engine or engines.CLASSES[kind or engines.CPU]
 
-    def choose() -> Choice:
+    def choose() -> Finding:
+        if kind == "hailo":
+            return engines.hefs(settings)
         store = Store(Path(settings.storage.models), catalog.load(extra=further))
         catalog_engine = CATALOG_ENGINES.get(chosen)
         if offered:
@@ -42,7 +44,7 @@ def launch(settings: Settings, engine: str | None, warm_up: WarmUp, offered: str
     return Launch(
         model=offered or model.name,
         engine=chosen,
-        prepare=(lambda: Found(model.name, engines.hef(settings))) if kind == "hailo" else Finder(further, choose),
+        prepare=Finder(further, choose),
         compute_type=model.compute_type,
         threads=model.threads,
         warm_up=warm_up,

@@ -8,8 +8,10 @@ from pathlib import Path
 from ..accelerators import hailo
 from ..accelerators.machine import Machine, survey
 from ..failure import Failure
-from ..models import hefs
+from ..models import catalog
+from ..models.store import Store
 from ..settings import Settings
+from .choice import HefChoice
 
 log = logging.getLogger(__name__)
 
@@ -36,9 +38,15 @@ class Decision:
     """What keeps each better kind from being taken, and the cure; parts of sentences."""
 
 
+def hefs(settings: Settings) -> HefChoice:
+    """What finds the configured model for the NPU. Raises CatalogInvalid."""
+    store = Store(Path(settings.storage.models), catalog.load(extra=Path(settings.models.catalog)))
+    return HefChoice(store, settings.model.name, path=settings.model.path, resources=Path(settings.hailo.resources))
+
+
 def hef(settings: Settings) -> Path:
-    """The configured model's HEF. Raises ModelUnusable."""
-    return hefs.find(settings.model.name, settings.model.path, Path(settings.storage.models), Path(settings.hailo.resources))
+    """The configured model for the NPU: a HEF, or the folder of an encoder and a decoder. Raises Failure."""
+    return hefs(settings).find().path
 
 
 def decide(settings: Settings, machine: Machine) -> Decision:

@@ -55,7 +55,7 @@ def test_a_machine_whose_folders_are_not_there(tmp_path: Path) -> None:
 def test_a_device_without_its_driver(machine: FakeMachine) -> None:
     machine.board("0x1e60", "0x2864")
     found = hailo.survey(machine.root)
-    assert (found.boards[0].architecture, found.driver) == ("hailo8", None)
+    assert (found.boards[0].architecture, found.driver) == ("hailo8-family", None)
     assert "not its driver (install" in (hailo.lacking(found) or "")
 
 
