@@ -59,6 +59,8 @@ class Launch:
     compute_type: str
     threads: int
     warm_up: WarmUp
+    device: str = "cpu"
+    """That the engine is to use, where its class knows several: "cpu" or "cuda"."""
     batch: int = 0
     margin_seconds: float = 5.0
     least_seconds: float = 10.0
