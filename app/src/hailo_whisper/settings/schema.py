@@ -172,10 +172,10 @@ class Models(Section):
 class Engine(Section):
     """What transcribes, on which processor."""
 
-    kind: Literal["auto", "ctranslate2", "hailo"] = Field(
+    kind: Literal["auto", "ctranslate2", "cuda", "hailo"] = Field(
         "auto",
-        description="ctranslate2: the CPU. hailo: a Hailo-10H by HailoRT, which see docs/hailo.md for. auto: hailo where there is such a device, "
-        "HailoRT's Python binding and a HEF of the model; else ctranslate2.",
+        description="ctranslate2: the CPU. cuda: an NVIDIA GPU. hailo: a Hailo-10H by HailoRT, which see docs/hailo.md for. auto: the first of hailo and cuda of "
+        "which all is there that it needs, else the CPU; `hailo-whisper doctor` says which it is, and why.",
     )
 
 
