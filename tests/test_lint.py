@@ -22,7 +22,16 @@ LINTERS = {
     "ruff-check": ["ruff", "check", "."],
     "ruff-format": ["ruff", "format", "--check", "."],
     "mypy-app": ["mypy", "--config-file", "pyproject.toml"],
-    "mypy-house": ["mypy", "--strict", "--config-file=", "--scripts-are-modules", "script/wheels", "tests"],
+    "mypy-house": [
+        "env",
+        "MYPYPATH=app/tests/support",
+        "mypy",
+        "--strict",
+        "--config-file=",
+        "--scripts-are-modules",
+        "script/wheels",
+        "tests",
+    ],
     "mypy-packaging": [
         "env",
         "MYPYPATH=../app/src",

@@ -19,13 +19,15 @@ LOCK = Path(__file__).parents[2] / "requirements" / "server.lock"
 # What each part may import of the program: prefixes of modules, without the package's own name. cli puts all together.
 ALLOWED = {
     "failure": set[str](),
+    "hef": {"failure"},
     "settings": {"failure"},
     "service": {"settings", "__version__"},
     "speech": {"failure", "service.child", "service.metrics", "service.sandbox"},
     "formats": {"speech.transcript", "speech.languages"},
-    "engines": {"failure", "service.child", "service.metrics", "speech"},
+    "accelerators": set[str](),
+    "engines": {"failure", "hef", "accelerators", "service.child", "service.metrics", "speech"},
     "scheduling": {"failure", "settings", "service.log", "service.memory", "service.metrics", "speech", "engines"},
-    "models": {"failure"},
+    "models": {"failure", "hef"},
     "keys": {"failure"},
     "recordings": {"failure", "settings", "speech", "formats", "engines", "scheduling", "__version__"},
     "api": {"failure", "settings", "keys"}

@@ -3,10 +3,13 @@
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Protocol
 
+from ..engines.hailo import presence
 from ..engines.launch import Found, fingerprint
 from ..failure import Failure
 from ..models import format as formats
+from ..models import hefs
 from ..models.store import Store, read_manifest
 from ..models.unusable import ModelUnusable
 
@@ -97,17 +100,66 @@ class Choice:
             raise
 
 
+class HefChoice:
+    """Finds the model for the Hailo NPU again and again, in the best form that this device takes and that is here.
+
+    `resources` is the folder of hailo-apps. Each method blocks.
+    """
+
+    def __init__(self, store: Store, name: str, *, path: str | None, resources: Path) -> None:
+        self._store = store
+        self._name = name
+        self._path = path
+        self._resources = resources
+        # As Choice has it: the files of the store with what they were like when they were found unusable.
+        self._refused: tuple[object, ModelUnusable] | None = None
+
+    def find(self) -> Found:
+        """The model, verified where it has a sum. Raises ModelUnusable."""
+        architecture, genai = presence.architecture(), presence.genai()
+        seen = (architecture, genai, [fingerprint(folder) for folder in self._folders(architecture, genai)])
+        if self._refused and self._refused[0] == seen:
+            error = self._refused[1]
+            raise type(error)(str(error))
+        try:
+            found = hefs.find(self._name, self._path, self._store, self._resources, architecture, genai=genai)
+        except ModelUnusable as error:
+            self._refused = seen, error
+            raise
+        if found.stored is None:
+            return Found(self._name, found.path)
+        model = self._store.model(found.stored)
+        folder = self._store.folder(model.name)
+        return Found(self._name, found.path, _weights_sum(folder), memory_mb=model.memory_mb, names=(model.name, *model.aliases))
+
+    def _folders(self, architecture: str | None, genai: bool) -> list[Path]:
+        """Where the model may appear, or change."""
+        if self._path:
+            return [Path(self._path)]
+        looked = hefs.places(self._name, self._resources, architecture, genai=genai)
+        here = [self._store.root / name for name in (self._name, *(place.stored for place in looked))]
+        return [*here, *(place.kept for place in looked)]
+
+
+class Finding(Protocol):
+    """A way to find a model."""
+
+    def find(self) -> Found:
+        """The model, verified. Raises ModelUnusable."""
+        ...
+
+
 class Finder:
     """Finds a model, by a choice that is made anew when something in the folder of the catalog has changed.
 
     What is wrong there is no reason not to start: it is told as what is wrong with a model is.
     """
 
-    def __init__(self, catalog: Path, choose: Callable[[], Choice]) -> None:
+    def __init__(self, catalog: Path, choose: Callable[[], Finding]) -> None:
         self._catalog = catalog
         self._choose = choose
         self._seen: object = None
-        self._choice: Choice | None = None
+        self._choice: Finding | None = None
         self._error: Failure | None = None
 
     def __call__(self) -> Found:

@@ -156,7 +156,7 @@ def _fault(model: Model, files: Path) -> str | None:
         fault = difference(path, expected)
         if fault:
             return f"what arrived is not the pinned model: {fault}"
-        odd = doubt(path) if expected.sha256 is None else None
+        odd = doubt(path, model.requires.architecture if model.requires else ()) if expected.sha256 is None else None
         if odd:
             return f"what arrived cannot be the model: {odd}"
     return None
