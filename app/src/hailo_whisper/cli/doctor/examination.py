@@ -62,7 +62,7 @@ def examine(config: Path | None = None, root: Path = Path("/"), checks: Sequence
     if isinstance(patients, Finding):
         findings.append(patients)
         patient = Patient(
-            root, Settings(), Machine(Hailo(), Nvidia()), cpu.survey(root), None, None, ask, hailo.ask_binding, False
+            root, config, Settings(), Machine(Hailo(), Nvidia()), cpu.survey(root), None, None, ask, hailo.ask_binding, False
         )
     else:
         (patient,) = patients

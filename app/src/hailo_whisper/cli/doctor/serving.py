@@ -7,7 +7,7 @@ import struct
 from dataclasses import dataclass
 from pathlib import Path
 
-from ...accelerators.files import matching, text
+from ...accelerators.files import matching, opened, text
 from .finding import Finding, broken, ok, warning
 from .patient import Patient
 from .unit import START
@@ -90,11 +90,7 @@ def listener(root: Path, inodes: set[str]) -> Listener | None:
     wanted = {f"socket:[{inode}]" for inode in inodes}
     found = []
     for folder in matching(root / "proc", "[0-9]*"):
-        try:
-            open_ = {str(entry.readlink()) for entry in (folder / "fd").iterdir()}
-        except OSError:
-            continue
-        if open_ & wanted:
+        if opened(folder) & wanted:
             command = (text(folder / "cmdline") or "").replace("\0", " ").strip()
             found.append(Listener(int(folder.name), command or text(folder / "comm") or "a program"))
     return max(found, key=lambda one: one.pid or 0, default=None)
