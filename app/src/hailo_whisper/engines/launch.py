@@ -69,6 +69,11 @@ class Launch:
     device_wait: float = 30.0
     """Seconds that a device is waited for that others have, before the start counts as failed."""
 
+    @property
+    def engine_name(self) -> str:
+        """What the engine is called: the module or package below `engines` that it is in, or that of somebody's own."""
+        return self.engine.partition(":")[0].removeprefix(f"{__package__}.").partition(".")[0]
+
 
 @dataclass(frozen=True)
 class Patience:
