@@ -66,6 +66,12 @@ class Launch:
     """Of the programs that share the device; "UNIQUE": this one has it alone."""
     device_wait: float = 30.0
     """Seconds that a device is waited for that others have, before the start counts as failed."""
+    kind: str = ""
+    """What the settings call the engine."""
+    stand_in: "Launch | None" = None
+    """How a worker is started that serves while none of this engine can be."""
+    signs: Callable[[], object] = lambda: None
+    """What changes when the engine's device comes or goes. Asked every few seconds; it may block, but asks the device nothing."""
 
 
 @dataclass(frozen=True)

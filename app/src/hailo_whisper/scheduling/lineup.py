@@ -167,7 +167,7 @@ class Lineup:
         for hosted in self._all:
             if hosted.name == name:
                 self._metrics.model_offered(name)
-                self._metrics.model_state(name, hosted.supervisor.state)
+                self._metrics.model_state(name, hosted.supervisor.state, degraded=hosted.supervisor.degraded)
 
     def _connect(self, hosted: Hosted) -> None:
         self.count(hosted.name)
