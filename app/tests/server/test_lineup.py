@@ -29,9 +29,13 @@ async def test_a_model_is_loaded_by_its_first_request(store: Store) -> None:
         assert list(listed) == list(NAMES), "the configured model comes first"
         assert listed["small"]["capabilities"] is None
         assert worker(served, "small") is None
+        assert [(each.model, each.answers, each.stand_in, each.engine) for each in served.lineup.loaded()] == [
+            ("base", "base", False, "scripted_engine")
+        ]
         assert await said(served, "small", "hello") == "hello"
         assert (small / "batches").read_text().splitlines()[-1] == "say 1", "it was this model that heard it"
         assert await states(served) == {"base": "ready", "small": "ready", "tiny": "failed"}
+        assert [each.model for each in served.lineup.loaded()] == ["base", "small"]
         assert (await served.client.get("/v1/models/small")).json()["capabilities"]["words"]
         assert worker(served, "small") not in (None, worker(served, "base"))
         metrics = (await served.client.get("/metrics")).text.splitlines()

@@ -59,6 +59,8 @@ class Launch:
     compute_type: str
     threads: int
     warm_up: WarmUp
+    device: str = "cpu"
+    """That the engine is to use, where its class knows several: "cpu" or "cuda"."""
     batch: int = 0
     margin_seconds: float = 5.0
     least_seconds: float = 10.0
@@ -72,6 +74,11 @@ class Launch:
     """How a worker is started that serves while none of this engine can be."""
     signs: Callable[[], object] = lambda: None
     """What changes when the engine's device comes or goes. Asked every few seconds; it may block, but asks the device nothing."""
+
+    @property
+    def engine_name(self) -> str:
+        """What the engine is called: the module or package below `engines` that it is in, or that of somebody's own."""
+        return self.engine.partition(":")[0].removeprefix(f"{__package__}.").partition(".")[0]
 
 
 @dataclass(frozen=True)

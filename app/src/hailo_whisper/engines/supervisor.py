@@ -68,6 +68,11 @@ class Supervisor:
         return self._post.launch.model
 
     @property
+    def engine(self) -> str:
+        """What the engine is called, such as "ctranslate2"."""
+        return self._post.launch.engine_name
+
+    @property
     def found(self) -> Found | None:
         """The model that was found last: the one that is loaded, if any is."""
         return self._post.found

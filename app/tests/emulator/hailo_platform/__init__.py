@@ -10,8 +10,11 @@ from hailo_platform.pyhailort.pyhailort import (
 )
 
 __version__ = control.VERSION
+EMULATED = True
+"""What tells it from HailoRT: `doctor` and `selftest` say so."""
 
 __all__ = [
+    "EMULATED",
     "Device",
     "HailoCommunicationClosedException",
     "HailoRTException",

@@ -16,10 +16,10 @@ from typing import Any, Literal
 
 import numpy as np
 
+from ...accelerators.holders import holders
 from ...speech.waveform import RATE, Samples
 from ..trouble import DeviceBusy, DeviceTrouble, Trouble
 from . import errors
-from .holders import holders
 
 log = logging.getLogger(__name__)
 

@@ -3,21 +3,13 @@
 import importlib.util
 from pathlib import Path
 
-VENDOR = "0x1e60"
-# By the PCI device's number, from the driver's tables. The Hailo-8 and the 8L have the same.
-DEVICES = {"0x2864": "hailo8-family", "0x45c4": "hailo10h"}
+from ...accelerators import hailo
 
 
 def architecture(pci: Path = Path("/sys/bus/pci/devices")) -> str | None:
     """What the machine's first Hailo device is: "hailo10h", or "hailo8-family" for a Hailo-8 or 8L. None: not to be seen on PCI."""
-    for folder in sorted(pci.glob("*")):
-        try:
-            vendor, device = ((folder / name).read_text(encoding="ascii").strip() for name in ("vendor", "device"))
-        except (OSError, UnicodeDecodeError):
-            continue
-        if vendor == VENDOR and device in DEVICES:
-            return DEVICES[device]
-    return None
+    known = hailo.ARCHITECTURES.values()
+    return next((board.architecture for board in hailo.boards(pci) if board.architecture in known), None)
 
 
 def genai() -> bool:
