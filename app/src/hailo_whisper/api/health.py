@@ -37,7 +37,7 @@ async def ready(request: Request) -> JSONResponse:
         "reason": reason,
         "model": lineup.default.answers,
         "fallback_for": found.fallback_for if found else None,
-        "engine": supervisor.engine or None,
+        "engine": supervisor.engine,
         "engine_fallback_for": supervisor.engine_fallback_for,
         "degraded": supervisor.degraded,
         "worker_restarts": supervisor.restarts,

@@ -71,7 +71,7 @@ def _model(state: State, hosted: Hosted) -> dict[str, Any]:
         "owned_by": "hailo-whisper",
         "state": supervisor.state,
         "reason": supervisor.reason,
-        "engine": supervisor.engine or None,
+        "engine": supervisor.engine,
         "capabilities": None if known is None else _capabilities(known),
     }
     replaced = {"fallback_for": found and found.fallback_for, "engine_fallback_for": supervisor.engine_fallback_for}

@@ -90,7 +90,9 @@ class Comeback:
         started, self._started = self._started, None
         if started is None:
             return None
-        self._task = self._handle = self._post.announced = self._told = None
+        self._task = self._handle = self._told = None
+        # What its coming asked for is being done.
+        self._post.announced = self._post.replace = None
         if started.launch is self._better:
             self._better = None
         self._holdoff.serves(time.monotonic())
@@ -108,12 +110,12 @@ class Comeback:
                 found = await self._try(launch)
                 if found and await self._others_done(found):
                     self._started = found
-            log.info("the engine %s can be used", launch.kind)
-            post.replace = f"The engine {launch.kind} can be used, and takes over."
+            log.info("%s can be used, and takes over", launch.processor)
+            post.replace = f"Now {launch.processor} can be used, and takes over."
             post.stir()
         # Whatever it is, what serves goes on; the next worker that is started has it tried again.
         except Exception as error:
-            log.exception("the engine %s is not tried any more", launch.kind)
+            log.exception("%s is not tried any more", launch.processor)
             self.stop()
             self._failed(launch, error)
 
@@ -188,7 +190,7 @@ class Comeback:
         post, reason = self._post, explanation(error)
         if reason != self._told:
             self._told = reason
-            log.warning("the engine %s cannot be used: %s", launch.kind, reason)
+            log.warning("%s cannot be used: %s", launch.processor, reason)
         if launch is post.launch:
             post.keep_away(reason)
 

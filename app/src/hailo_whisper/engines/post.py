@@ -69,7 +69,9 @@ class Post:
         """Why what answers is not what was configured."""
         told = [self.found.reason] if self.found and self.found.reason else []
         if self.standing_in:
-            told.insert(0, f"The CPU transcribes in place of the engine {self.launch.kind} (engine.fallback). {self.away or ''}".strip())
+            told.insert(
+                0, f"The CPU transcribes in place of {self.launch.processor} (engine.fallback). {self.away or ''}".strip()
+            )
         return " ".join(told) or None
 
     @property

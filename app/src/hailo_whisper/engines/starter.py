@@ -151,7 +151,7 @@ class Starter:
     def _failed(self, error: Exception, line: str) -> None:
         post, reason = self._post, explanation(error)
         if post.standing_in:
-            reason = f"The engine {post.launch.kind} cannot be used: {post.away} The CPU cannot take its place (engine.fallback): {reason}"
+            reason = f"{post.away} The CPU cannot take the place of {post.launch.processor} (engine.fallback): {reason}"
         # A model that is missing is looked for every few seconds; the journal need not hear of it each time.
         if (post.state, post.status.reason) != (State.FAILED, reason) or post.breaker.failures:
             log.error("the worker is not ready: %s", line)

@@ -68,24 +68,19 @@ class Supervisor:
         return self._post.launch.model
 
     @property
-    def engine(self) -> str:
-        """What the engine is called, such as "ctranslate2"."""
-        return self._post.launch.engine_name
-
-    @property
     def found(self) -> Found | None:
         """The model that was found last: the one that is loaded, if any is."""
         return self._post.found
 
     @property
     def engine(self) -> str:
-        """What the settings call the engine that answers, or is to."""
-        return self._post.serving.kind
+        """What the engine is called that answers, or is to, such as "ctranslate2"."""
+        return self._post.serving.engine_name
 
     @property
     def engine_fallback_for(self) -> str | None:
         """The engine in whose place another one answers."""
-        return self._post.launch.kind if self._post.standing_in else None
+        return self._post.launch.engine_name if self._post.standing_in else None
 
     @property
     def degraded(self) -> bool:

@@ -61,9 +61,9 @@ class Watch:
         if post.launch.stand_in and not post.standing_in and not post.replace:
             # Nobody is kept waiting for an engine that was just lost: it has to prove itself first.
             self._comeback.lost()
-            post.keep_away(f"Its worker was lost. {post.cause or ''}".strip())
-            log.warning("the worker of the engine %s is gone, and the CPU takes its place", post.launch.kind)
-            post.set(State.LOADING, f"The engine {post.launch.kind} was lost, and the CPU takes its place.")
+            post.keep_away(f"The worker of {post.launch.processor} was lost. {post.cause or ''}".strip())
+            log.warning("the worker of %s is lost, and the CPU takes its place", post.launch.processor)
+            post.set(State.LOADING, f"The worker of {post.launch.processor} was lost, and the CPU takes its place.")
             return
         if time.monotonic() - post.started > LONG_LIFE:
             post.breaker.worked()
