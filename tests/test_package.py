@@ -110,6 +110,9 @@ def test_neither_tests_nor_the_emulator_are_in_it(tree: dict[str, tarfile.TarInf
 def test_nothing_names_the_place_where_it_was_built(extracted: Path) -> None:
     found = subprocess.run(["grep", "-rlE", r"/\.deb-[A-Za-z0-9]{6}/", extracted], capture_output=True, text=True, check=False)
     assert (found.returncode, found.stdout) == (1, "")
+    # uv's notes of a wheel's file, with its time.
+    assert list(extracted.rglob("uv_cache.json")) == []
+    assert list(extracted.rglob("direct_url.json")) == []
 
 
 def test_the_command_and_the_units_are_those_of_every_way_in(
