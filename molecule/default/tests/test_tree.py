@@ -53,12 +53,13 @@ def packaged(tmp_path: Path) -> dict[str, str]:
         if name.startswith(("usr/share/doc/", "usr/share/lintian/", "etc/")) or (path.is_dir() and not path.is_symlink()):
             continue
         # Since Debian 12, /lib is a link to /usr/lib on every machine.
-        name = re.sub("^lib/", "usr/lib/", name).removesuffix(".gz")
+        name = re.sub("^lib/", "usr/lib/", name)
         if path.is_symlink():
             tree[name] = f"-> {path.readlink()}"
+        elif name.startswith("usr/share/man/"):
+            tree[name.removesuffix(".gz")] = hashlib.sha256(gzip.decompress(path.read_bytes())).hexdigest()
         else:
-            data = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" and "/man/" in name else path.read_bytes()
-            tree[name] = hashlib.sha256(data).hexdigest()
+            tree[name] = hashlib.sha256(path.read_bytes()).hexdigest()
     return tree
 
 
