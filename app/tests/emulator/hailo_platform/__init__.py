@@ -3,7 +3,10 @@
 from hailo_platform.emulation import control
 from hailo_platform.pyhailort._pyhailort import HailoRTException
 from hailo_platform.pyhailort.pyhailort import (
+    HEF,
+    AsyncInferJob,
     Device,
+    FormatType,
     HailoCommunicationClosedException,
     HailoSchedulingAlgorithm,
     VDevice,
@@ -12,7 +15,10 @@ from hailo_platform.pyhailort.pyhailort import (
 __version__ = control.VERSION
 
 __all__ = [
+    "HEF",
+    "AsyncInferJob",
     "Device",
+    "FormatType",
     "HailoCommunicationClosedException",
     "HailoRTException",
     "HailoSchedulingAlgorithm",
