@@ -17,19 +17,21 @@ from ..engine import Capabilities, ModelConfig, Options
 from ..trouble import Trouble
 from . import hef, mel
 from .binding import Binding
-from .listening import LEAST, quietest
+from .listening import LEAST, SEARCH, quietest
 from .networks import CURE, Encoded, Pair
 from .search import Search, Way, Written
 from .vocabulary import Vocabulary
 
 # What looks wrong is written again: with a penalty for repeating, then with ever more of chance.
 LADDER = (Way(), Way(penalty=1.3), Way(temperature=0.4), Way(temperature=0.8))
-MARGIN = 1.0
-"""Seconds of silence behind the longest window, that the encoder is given: it hears the end of speech better."""
+MARGIN = 0.08
+"""Of what the encoder is given, so much is silence behind even the longest window: it hears the end of speech better."""
 TOKENS_PER_SECOND = 4.5
 """That speech at a usual pace is written with, time stamps counted in: longer windows than the decoder has places for are not cut."""
 UNHEARD = 1.0
 """Seconds at the end of a window that the decoder has left unheard when there is speech in it."""
+PROGRESS = 0.5
+"""Seconds that have to be heard before the rest is listened to again: else it would be the same again."""
 
 
 @dataclass(frozen=True)
@@ -58,7 +60,7 @@ class PairEngine:
         pair, vocabulary = self._pair
         room = pair.places - len(vocabulary.prompt("en", "transcribe"))
         return Capabilities(
-            window_seconds=min(pair.seconds - MARGIN, room / TOKENS_PER_SECOND),
+            window_seconds=min(pair.seconds * (1 - MARGIN), room / TOKENS_PER_SECOND),
             batch=1,
             lanes=1,
             express=False,
@@ -116,8 +118,23 @@ class PairEngine:
         pair, vocabulary = self._pair
         encoded = self._encoded(samples)
         language = options.language or Search(pair, vocabulary).language(encoded)
-        found = self._heard(samples, encoded, _Wanted(language, options))
+        wanted = _Wanted(language, options)
+        if len(samples) > pair.seconds * RATE:
+            # As the clip that is heard first of all may be.
+            found = self._joined(self._halves(samples), wanted, [], 0)
+        else:
+            found = self._heard(samples, encoded, wanted)
         return WindowResult(found.segments, language, found.fallbacks)
+
+    def _halves(self, samples: Samples, at: int = 0) -> list[tuple[Samples, int]]:
+        """Samples, the first of which is sample `at` of the window, parted around their middle until the encoder takes them."""
+        pair, _ = self._pair
+        seconds = len(samples) / RATE
+        middle = quietest(samples, seconds / 2, seconds / 6)
+        found: list[tuple[Samples, int]] = []
+        for half, place in ((samples[:middle], at), (samples[middle:], at + middle)):
+            found += self._halves(half, place) if len(half) > pair.seconds * RATE else [(half, place)]
+        return found
 
     def _encoded(self, samples: Samples) -> Encoded:
         pair, _ = self._pair
@@ -140,18 +157,15 @@ class PairEngine:
             # All places were used up, and no time stamp tells how far it came.
             if seconds < 2 * LEAST:
                 return _Result(segments, again)
-            middle = quietest(samples, seconds / 2, seconds / 6)
-            return self._joined([samples[:middle], samples[middle:]], [at, at + middle], wanted, [], again + 1)
-        if seconds - heard <= UNHEARD or not heard:
+            return self._joined(self._halves(samples, at), wanted, [], again + 1)
+        if heard < PROGRESS or seconds - heard <= (UNHEARD if decoded.finished else SEARCH):
             return _Result(segments, again)
         rest = round(heard * RATE)
-        return self._joined([samples[rest:]], [at + rest], wanted, segments, again + (not decoded.finished))
+        return self._joined([(samples[rest:], at + rest)], wanted, segments, again + (not decoded.finished))
 
-    def _joined(
-        self, pieces: Sequence[Samples], places: Sequence[int], wanted: _Wanted, before: list[Segment], again: int
-    ) -> _Result:
-        """What was heard before, and what is heard in some pieces of the window."""
-        found = [self._heard(piece, self._encoded(piece), wanted, at) for piece, at in zip(pieces, places, strict=True)]
+    def _joined(self, pieces: Sequence[tuple[Samples, int]], wanted: _Wanted, before: list[Segment], again: int) -> _Result:
+        """What was heard before, and what is heard in some pieces of the window, each with the place where it begins."""
+        found = [self._heard(piece, self._encoded(piece), wanted, at) for piece, at in pieces]
         segments = [*before, *(segment for result in found for segment in result.segments)]
         return _Result(segments, again + sum(result.fallbacks for result in found))
 
