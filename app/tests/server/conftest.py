@@ -4,10 +4,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from offering import NAMES
 from polling import until
 from serving import ServerProcess, server_process
+from stored import place, store_of
 
-from hailo_whisper.engines import breaker, supervisor
+from hailo_whisper.engines import breaker, pauses
+from hailo_whisper.models.store import Store
 
 
 @pytest.fixture(scope="package")
@@ -36,8 +39,8 @@ def server(shared_server: ServerProcess, clip_words: str) -> Iterator[ServerProc
 @pytest.fixture
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     """Ping, unload and try again at once instead of within seconds."""
-    monkeypatch.setattr(supervisor, "PING_SECONDS", 0.3)
-    monkeypatch.setattr(supervisor, "LOOK_SECONDS", 0.1)
+    monkeypatch.setattr(pauses, "PING", 0.3)
+    monkeypatch.setattr(pauses, "LOOK", 0.1)
     monkeypatch.setattr(breaker, "FIRST_PAUSE", 0.1)
 
 
@@ -45,3 +48,11 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
 def crashed(model_folder: Path) -> Path:
     """Is there once the engine crashed over `crash-once`."""
     return model_folder / "crashed"
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Store:
+    """A store of three models, of which one is there (see support/offering)."""
+    store = store_of(tmp_path, *NAMES)
+    place(store, "base")
+    return store

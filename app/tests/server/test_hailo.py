@@ -17,7 +17,7 @@ from emulated import Device
 from polling import eventually, until
 from serving import AMPLE, Served, server_process, serving
 
-from hailo_whisper.engines import supervisor
+from hailo_whisper.engines import pauses
 from hailo_whisper.engines.status import State
 
 ENGINE = "hailo_whisper.engines.hailo.engine:HailoEngine"
@@ -26,8 +26,8 @@ ALL_IS_SPEECH: dict[str, Any] = {"vad": {"enabled": False}}
 
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch, impatient: None) -> None:
-    monkeypatch.setattr(supervisor, "DEVICE_SECONDS", 0.3)
-    monkeypatch.setattr(supervisor, "BUSY_SECONDS", 0.1)
+    monkeypatch.setattr(pauses, "DEVICE", 0.3)
+    monkeypatch.setattr(pauses, "BUSY", 0.1)
 
 
 @pytest.fixture
@@ -207,7 +207,7 @@ class TestVanishing:
         device.tell("absent")
         async with serving(hef, engine=ENGINE) as served:
             await eventually(lambda: served.supervisor.failed_starts > 4)
-            assert (served.supervisor.next_start or 0) <= supervisor.DEVICE_SECONDS
+            assert (served.supervisor.next_start or 0) <= pauses.DEVICE
 
     async def test_a_file_that_is_no_hef(self, device: Device, tmp_path: Path) -> None:
         path = tmp_path / "Whisper-Base.hef"

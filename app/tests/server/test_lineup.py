@@ -3,70 +3,21 @@
 import asyncio
 import os
 import signal
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+from offering import NAMES, ROOMY, found, offering, said, states, until_all, worker
 from polling import eventually, until
-from serving import AMPLE, Served, alive, server_process, serving, write_config
-from stored import MEMORY_MB, place, store_of
+from serving import AMPLE, alive, server_process, serving, write_config
+from stored import place, store_of
 
 from hailo_whisper.cli.choice import Choice
-from hailo_whisper.engines.launch import Found
 from hailo_whisper.models.store import Store
 
 pytestmark = pytest.mark.usefixtures("impatient")
-
-NAMES = ("base", "small", "tiny")
-ROOMY, FOR_TWO, FOR_ONE = 10 * MEMORY_MB, 2 * MEMORY_MB, MEMORY_MB
-
-
-@pytest.fixture
-def store(tmp_path: Path) -> Store:
-    store = store_of(tmp_path, *NAMES)
-    place(store, "base")
-    return store
-
-
-def found(store: Store, name: str, most_mb: int | None = None) -> Callable[[], Found]:
-    return Choice(store, name, engine="ctranslate2", most_mb=most_mb).find
-
-
-def offering(store: Store, memory_mb: int = ROOMY, limits: dict[str, Any] | None = None, **more: Any) -> Any:
-    """A server of `base`, which offers the others."""
-    offered = {name: found(store, name, memory_mb) for name in NAMES[1:]}
-    config = {"models": {"memory_mb": memory_mb}, "limits": limits or {}}
-    return serving(found(store, "base"), offered=offered, config=config, **more)
-
-
-async def states(served: Served) -> dict[str, str]:
-    """Those of the models, as they are listed."""
-    listed = (await served.client.get("/v1/models")).json()["data"]
-    return {model["id"]: model["state"] for model in listed}
-
-
-async def said(served: Served, model: str, word: str) -> str:
-    response = await served.transcribe(f"say {word}", model=model)
-    assert response.status_code == 200, response.text
-    text: str = response.json()["text"]
-    return text
-
-
-async def until_all(served: Served, **wanted: str) -> None:
-    async def there() -> bool:
-        now = await states(served)
-        return all(now[name] == state for name, state in wanted.items())
-
-    await eventually(there)
-
-
-def worker(served: Served, name: str) -> int | None:
-    hosted = served.lineup.get(name)
-    assert hosted
-    return hosted.supervisor.pid
 
 
 async def test_a_model_is_loaded_by_its_first_request(store: Store) -> None:
@@ -78,9 +29,13 @@ async def test_a_model_is_loaded_by_its_first_request(store: Store) -> None:
         assert list(listed) == list(NAMES), "the configured model comes first"
         assert listed["small"]["capabilities"] is None
         assert worker(served, "small") is None
+        assert [(each.model, each.answers, each.stand_in, each.engine) for each in served.lineup.loaded()] == [
+            ("base", "base", False, "scripted_engine")
+        ]
         assert await said(served, "small", "hello") == "hello"
         assert (small / "batches").read_text().splitlines()[-1] == "say 1", "it was this model that heard it"
         assert await states(served) == {"base": "ready", "small": "ready", "tiny": "failed"}
+        assert [each.model for each in served.lineup.loaded()] == ["base", "small"]
         assert (await served.client.get("/v1/models/small")).json()["capabilities"]["words"]
         assert worker(served, "small") not in (None, worker(served, "base"))
         metrics = (await served.client.get("/metrics")).text.splitlines()
@@ -141,75 +96,6 @@ async def test_the_configured_one_is_missing_and_another_serves(store: Store, tm
         await served.until_state("failed")
         assert await said(served, "small", "hello") == "hello"
         assert (await served.transcribe(model="base")).status_code == 503
-
-
-async def test_the_one_that_was_idle_longest_makes_room(store: Store) -> None:
-    for name in NAMES[1:]:
-        place(store, name)
-    async with offering(store, FOR_TWO) as served:
-        await served.until_ready()
-        await said(served, "small", "one")
-        small = worker(served, "small")
-        assert small
-        await said(served, "base", "two")
-        await said(served, "tiny", "three")
-        assert await states(served) == {"base": "ready", "small": "unloaded", "tiny": "ready"}
-        await eventually(lambda: not alive(small))
-        await said(served, "small", "four")
-        assert await states(served) == {"base": "unloaded", "small": "ready", "tiny": "ready"}
-        status, body = await served.readiness()
-        assert (status, body["status"]) == (200, "unloaded"), "the next request loads it again"
-        await said(served, "whisper-1", "five")
-        assert (await states(served))["base"] == "ready"
-        assert (await served.readiness())[1]["worker_restarts"] == 0, "none of this is an accident"
-
-
-async def test_one_that_is_in_use_stays_and_whoever_wants_another_waits_for_it(store: Store) -> None:
-    small = place(store, "small")
-    async with offering(store, FOR_ONE) as served:
-        await served.until_ready()
-        busy = asyncio.create_task(served.transcribe("wait go"))
-        await eventually((store.root / "base/waiting").exists)
-        waiting = asyncio.create_task(said(served, "small", "at last"))
-        await until_all(served, small="loading")
-        reason = (await served.client.get("/v1/models/small")).json()["reason"]
-        assert reason.startswith(f"The model small needs {MEMORY_MB} MB of memory, and of the {FOR_ONE} MB for models ")
-        await asyncio.sleep(0.3)
-        assert not waiting.done()
-        assert not (small / "batches").exists()
-        (store.root / "base/go").touch()
-        assert (await busy).status_code == 200
-        assert await waiting == "at last"
-        assert await states(served) == {"base": "unloaded", "small": "ready", "tiny": "failed"}
-
-
-async def test_nobody_waits_for_room_for_ever(store: Store) -> None:
-    place(store, "small")
-    async with offering(store, FOR_ONE, patience=replace(AMPLE, start=0.5)) as served:
-        await served.until_ready()
-        busy = asyncio.create_task(served.transcribe("wait go"))
-        await eventually((store.root / "base/waiting").exists)
-        response = await served.transcribe(model="small")
-        assert response.status_code == 503
-        message = response.json()["error"]["message"]
-        assert message.endswith("taken by base, in use now. Try again in a moment, or raise models.memory_mb.")
-        assert response.headers["retry-after"] == "5"
-        await until_all(served, small="unloaded")
-        (store.root / "base/go").touch()
-        assert (await busy).status_code == 200
-
-
-async def test_one_that_needs_more_than_there_is_says_so(store: Store) -> None:
-    place(store, "small")
-    async with offering(store, MEMORY_MB - 1) as served:
-        await served.until_ready()
-        response = await served.transcribe(model="small")
-        assert response.status_code == 503
-        assert (
-            f"The model small needs {MEMORY_MB} MB of memory, and all models together may have {MEMORY_MB - 1}. "
-            "Raise models.memory_mb, or offer a smaller one."
-        ) in response.json()["error"]["message"]
-        assert await said(served, "base", "hello") == "hello", "the configured one is loaded all the same"
 
 
 async def test_keep_alive_unloads_each_by_itself(store: Store) -> None:

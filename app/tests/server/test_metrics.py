@@ -42,6 +42,7 @@ async def test_metrics_are_there_while_the_model_is_not(model_folder: Path) -> N
         found = await scraped(served)
         assert found[f"build_info{{version={__version__}}}"] == 1
         assert found["model_state{model=base,state=ready}"] == 0
+        assert found["ready{}"] == 0
         (model_folder / "go").touch()
 
 
@@ -55,12 +56,20 @@ async def test_a_transcription_is_counted_from_station_to_station(model_folder: 
     assert found[f"requests_total{{code=200,{route}}}"] == 1
     assert found[f"request_duration_seconds_count{{{route}}}"] == 1
     assert found["model_state{model=base,state=ready}"] == 1
+    assert found["ready{}"] == 1
     for name in ("recording_duration_seconds_sum{}", "decoded_audio_seconds_total{}", "audio_seconds_total{}"):
         assert found[name] - before[name] == pytest.approx(5.3, abs=0.5), name
     for name in ("queue_wait_seconds_count{}", "batch_windows_sum{}", "decode_duration_seconds_count{}"):
         assert found[name] - before[name] == 1, name
     assert found["worker_load_seconds_count{}"] == 1
     assert [found[f"queue_{name}{{model=base}}"] for name in ("requests", "windows", "audio_seconds")] == [0, 0, 0]
+
+
+async def test_a_server_that_lets_nobody_in_is_not_ready(model_folder: Path, tmp_path: Path) -> None:
+    async with serving(model_folder, patience=AMPLE, config={"access": {"keys": str(tmp_path / "nonesuch")}}) as served:
+        await served.until_state("keys_unavailable")
+        found = await scraped(served)
+    assert found["ready{}"] == 0
 
 
 async def test_what_cannot_be_decoded_is_counted(model_folder: Path) -> None:

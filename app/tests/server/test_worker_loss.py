@@ -14,7 +14,7 @@ from serving import AMPLE, Served, alive, serving
 
 from hailo_whisper.engines import breaker
 from hailo_whisper.failure import Failure
-from hailo_whisper.scheduling import scheduler
+from hailo_whisper.scheduling import feeder
 
 pytestmark = pytest.mark.usefixtures("impatient")
 
@@ -277,7 +277,7 @@ class TestWatchdog:
         self, grace: float, fed: bool, model_folder: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         """Every batch has a deadline; one that is still there long after it means that nobody keeps the deadlines."""
-        monkeypatch.setattr(scheduler, "GRACE", grace)
+        monkeypatch.setattr(feeder, "GRACE", grace)
         async with serving(model_folder) as served:
             await served.until_ready()
             busy = asyncio.create_task(served.transcribe("wait go"))

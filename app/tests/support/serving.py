@@ -1,5 +1,6 @@
 """Servers to test: in this process, or as an administrator starts one; both with the scripted engine in a real worker."""
 
+import asyncio
 import contextlib
 import os
 import signal
@@ -65,6 +66,17 @@ class Served:
     async def send(self, content: bytes, prompt: str = "", **more: str) -> httpx.Response:
         """Send another recording."""
         return await self.client.post(PATH, files={"file": ("a.wav", content)}, data=fields(prompt=prompt, **more))
+
+    async def assert_serves(self, words: str) -> None:
+        """See that the clip is transcribed."""
+        response = await self.transcribe()
+        assert (response.status_code, response.json().get("text")) == (200, words), response.text
+
+    async def under_way(self, model: Path, prompt: str = "wait go") -> "asyncio.Task[httpx.Response]":
+        """Start a request, and come back when the engine is at it."""
+        task = asyncio.create_task(self.transcribe(prompt))
+        await eventually((model / "waiting").exists)
+        return task
 
     async def health(self) -> int:
         """Status of /health."""

@@ -24,8 +24,9 @@ ALLOWED = {
     "service": {"settings", "__version__"},
     "speech": {"failure", "service.child", "service.metrics", "service.sandbox"},
     "formats": {"speech.transcript", "speech.languages"},
+    "accelerators": set[str](),
     # What a model consists of, and Whisper's own tokenizer, are the models' business wherever they are needed.
-    "engines": {"failure", "hef", "service.child", "service.metrics", "speech", "models.hefs", "models.official"},
+    "engines": {"failure", "hef", "accelerators", "service.child", "service.metrics", "speech", "models.hefs", "models.official"},
     "scheduling": {"failure", "settings", "service.log", "service.memory", "service.metrics", "speech", "engines"},
     "models": {"failure", "hef"},
     "keys": {"failure"},

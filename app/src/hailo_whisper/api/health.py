@@ -1,5 +1,7 @@
 """`/health`: the process is alive. `/health/ready`: it has just transcribed a known clip, or why it has not."""
 
+from typing import Any
+
 from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse
 
@@ -9,6 +11,9 @@ from ..scheduling.lineup import Lineup
 from . import schema
 
 router = APIRouter(tags=["health"])
+
+GOOD = (State.READY, State.UNLOADED)
+"""States of a server that takes requests."""
 
 
 @router.head("/health", include_in_schema=False)
@@ -24,15 +29,8 @@ async def ready(request: Request) -> JSONResponse:
     """200 when requests are served (an unloaded model counts: it worked, and is loaded again on request), else 503."""
     lineup: Lineup = request.app.state.lineup
     supervisor = lineup.default.supervisor
-    keyring = request.app.state.keyring
-    await keyring.look(request.app.state.settings.access.keys)
-    state: str = supervisor.state
-    reason = supervisor.reason
-    if request.app.state.draining:
-        state, reason = "draining", "The server is shutting down."
-    elif keyring.trouble:
-        state, reason = "keys_unavailable", keyring.trouble
-    good = state in (State.READY, State.UNLOADED)
+    state, reason = await standing(request.app.state)
+    good = state in GOOD
     found = supervisor.found
     body = {
         "status": state,
@@ -48,3 +46,15 @@ async def ready(request: Request) -> JSONResponse:
         ],
     }
     return JSONResponse(body, 200 if good else 503, {} if good else {"Retry-After": "5"})
+
+
+async def standing(state: Any) -> tuple[str, str | None]:
+    """How the server is, in a word and a sentence; `state` is the application's."""
+    supervisor = state.lineup.default.supervisor
+    keyring = state.keyring
+    await keyring.look(state.settings.access.keys)
+    if state.draining:
+        return "draining", "The server is shutting down."
+    if keyring.trouble:
+        return "keys_unavailable", keyring.trouble
+    return supervisor.state, supervisor.reason

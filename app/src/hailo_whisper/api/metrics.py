@@ -4,6 +4,7 @@ from fastapi import APIRouter, Request, Response
 
 from ..service.metrics import Metrics
 from . import schema
+from .health import GOOD, standing
 
 router = APIRouter(tags=["metrics"])
 
@@ -12,5 +13,7 @@ router = APIRouter(tags=["metrics"])
 async def metrics(request: Request) -> Response:
     """Everything that was counted, as text of Prometheus, or of OpenMetrics for whoever accepts that."""
     known: Metrics = request.app.state.metrics
+    status, _ = await standing(request.app.state)
+    known.ready(status in GOOD)
     body, content_type = known.exposition(request.headers.get("accept", ""))
     return Response(body, headers={"content-type": content_type})

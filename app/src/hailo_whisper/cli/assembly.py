@@ -14,7 +14,7 @@ from ..settings import Settings
 from . import engines
 from .choice import Choice, Finder, Finding
 
-CATALOG_ENGINES = {engines.CLASSES["ctranslate2"]: "ctranslate2"}
+CATALOG_ENGINES = {engines.CLASSES[engines.CPU]: "ctranslate2"}
 """What the catalog calls them; one that is not named takes every model."""
 
 
@@ -25,9 +25,11 @@ def launch(settings: Settings, engine: str | None, warm_up: WarmUp, offered: str
     """
     model = settings.model
     further = Path(settings.models.catalog)
-    # The device has room for one model: others beside it are the CPU's.
-    kind = None if engine else "ctranslate2" if offered else engines.chosen(settings)
-    chosen = engine or engines.CLASSES[kind or "ctranslate2"]
+    kind = None if engine else engines.chosen(settings)
+    # The NPU has room for one model: others beside it are the CPU's.
+    if offered and kind == "hailo":
+        kind = engines.CPU
+    chosen = engine or engines.CLASSES[kind or engines.CPU]
 
     def choose() -> Finding:
         if kind == "hailo":
@@ -46,6 +48,7 @@ def launch(settings: Settings, engine: str | None, warm_up: WarmUp, offered: str
         compute_type=model.compute_type,
         threads=model.threads,
         warm_up=warm_up,
+        device=engines.DEVICES.get(kind or engines.CPU, "cpu"),
         batch=model.batch,
         margin_seconds=settings.windows.margin_seconds,
         least_seconds=settings.windows.least_seconds,

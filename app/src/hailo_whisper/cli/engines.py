@@ -1,9 +1,12 @@
-"""Which engine transcribes here: the one that is set, or, with `auto`, what this machine has."""
+"""Which engine transcribes here: the one that is set, or, with `auto`, the best that this machine has. It is decided here and nowhere else."""
 
-import importlib.util
 import logging
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
+from ..accelerators import hailo
+from ..accelerators.machine import Machine, survey
 from ..failure import Failure
 from ..models import catalog
 from ..models.store import Store
@@ -14,10 +17,25 @@ log = logging.getLogger(__name__)
 
 CLASSES = {
     "ctranslate2": "hailo_whisper.engines.ctranslate2:CTranslate2Engine",
+    "cuda": "hailo_whisper.engines.ctranslate2:CTranslate2Engine",
     "hailo": "hailo_whisper.engines.hailo.engine:HailoEngine",
 }
-NODES = ("hailo[0-9]*", "h1x-[0-9]*")
-"""Of the device, in /dev: up to driver 5.2, and from 5.3 on."""
+DEVICES = {"cuda": "cuda"}
+"""That the engine's class is to use, where it knows several; else the CPU."""
+BEST_FIRST = ("hailo", "cuda")
+CPU = "ctranslate2"
+NAMES = {"hailo": "the Hailo NPU", "cuda": "the NVIDIA GPU", CPU: "the CPU"}
+
+
+@dataclass(frozen=True)
+class Decision:
+    """An engine, and why it."""
+
+    kind: str
+    reason: str
+    """A sentence, which also says what is missing for a better one."""
+    lacking: Mapping[str, str]
+    """What keeps each better kind from being taken, and the cure; parts of sentences."""
 
 
 def hefs(settings: Settings) -> HefChoice:
@@ -31,24 +49,40 @@ def hef(settings: Settings) -> Path:
     return hefs(settings).find().path
 
 
-def chosen(settings: Settings, devices: Path = Path("/dev")) -> str:
-    """`ctranslate2` or `hailo`. Nothing is loaded for it: HailoRT's library is the worker's business."""
+def decide(settings: Settings, machine: Machine) -> Decision:
+    """The engine for these settings on such a machine. Looks for files of the model; nothing is loaded or started."""
     kind = settings.engine.kind
     if kind != "auto":
-        return kind
-    lacking = _lacking(settings, devices)
-    if lacking is None:
-        return "hailo"
-    log.info("the CPU transcribes: %s", lacking)
-    return "ctranslate2"
+        return Decision(kind, f"engine.kind is set to {kind}.", {})
+    lacks: dict[str, str] = {}
+    for better in BEST_FIRST:
+        found = lacking(better, settings, machine)
+        if found is None:
+            passed = "".join(f", and {why}" for why in lacks.values())
+            return Decision(better, f"{NAMES[better]} transcribes: all that it needs is there{passed}", lacks)
+        lacks[better] = found
+    return Decision(CPU, f"the CPU transcribes: {'; '.join(lacks.values())}", lacks)
 
 
-def _lacking(settings: Settings, devices: Path) -> str | None:
-    """What a Hailo NPU needs and is not here; None when all is."""
-    if not any(list(devices.glob(pattern)) for pattern in NODES):
-        return "there is no Hailo device"
-    if importlib.util.find_spec("hailo_platform") is None:
-        return "there is a Hailo device, but HailoRT's Python package hailo_platform is not installed"
+def lacking(kind: str, settings: Settings, machine: Machine) -> str | None:
+    """What an engine of that kind needs and is not here, as a part of a sentence with the cure; None when all is."""
+    if kind == "hailo":
+        return _lacks_hailo(settings, machine)
+    return machine.lacks_cuda if kind == "cuda" else None
+
+
+def chosen(settings: Settings, root: Path = Path("/")) -> str:
+    """The kind to use here, one of CLASSES; the log has the reason. With `auto` the machine is looked at: blocks, for seconds where a GPU is."""
+    if settings.engine.kind != "auto":
+        return settings.engine.kind
+    decision = decide(settings, survey(root))
+    log.info("%s", decision.reason)
+    return decision.kind
+
+
+def _lacks_hailo(settings: Settings, machine: Machine) -> str | None:
+    if (lacks := hailo.lacking(machine.npu)) is not None:
+        return lacks
     try:
         hef(settings)
     except Failure as error:

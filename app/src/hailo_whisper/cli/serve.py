@@ -50,6 +50,7 @@ def run(args: argparse.Namespace) -> int:
         lineup.offer(assembly.hosted(assembly.launch(settings, args.engine, words, name), settings, metrics, on_demand=True))
     metrics.watch_worker(lambda: lineup.default.supervisor.pid)
     metrics.watch_memory(lineup.workers)
+    metrics.watch_models(lineup.loaded)
     limits, keep_alive = settings.limits, settings.model.keep_alive
     decoder = Decoder(limits.duration_seconds, limits.deadline_seconds, metrics, keep_alive=keep_alive)
     app = api.create(settings, lineup, decoder, created=_created, counts=metrics)

@@ -104,7 +104,8 @@ class Service:
         new = wanted.model_copy(update={section: getattr(old, section) for section in RESTART})
         launch = None
         if any(_value(new, name) != _value(old, name) for name in WORKER):
-            launch = assembly.launch(new, self.engine, self.launch.warm_up)
+            # In a thread, because the machine is looked at for it.
+            launch = await asyncio.to_thread(assembly.launch, new, self.engine, self.launch.warm_up)
             # Before the worker that serves now is given up.
             await asyncio.to_thread(launch.prepare)
         if new.transcription.beam != old.transcription.beam:
@@ -118,7 +119,7 @@ class Service:
         default = self.lineup.default
         default.scheduler.configure(new)
         default.supervisor.configure(launch, assembly.patience(new))
-        self._offer(new, anew=launch is not None or new.models.memory_mb != old.models.memory_mb)
+        await self._offer(new, anew=launch is not None or new.models.memory_mb != old.models.memory_mb)
         if new.model.name != old.model.name:
             self.lineup.count(old.model.name)
             self.lineup.count(new.model.name)
@@ -126,7 +127,7 @@ class Service:
         self._trouble = f"; {', '.join(late)}: changed, which needs a restart" if late else ""
         log.info("the configuration was taken%s", self._trouble)
 
-    def _offer(self, new: Settings, *, anew: bool) -> None:
+    async def _offer(self, new: Settings, *, anew: bool) -> None:
         """Offer the models that the settings name, and no others. `anew`: something changed that their workers depend on."""
         lineup, wanted = self.lineup, assembly.offered(new)
         lineup.most_mb = assembly.memory_mb(new)
@@ -135,14 +136,14 @@ class Service:
                 lineup.withdraw(hosted.name)
                 continue
             hosted.scheduler.configure(new)
-            hosted.supervisor.configure(self._launch(new, hosted.name) if anew else None, assembly.patience(new))
+            hosted.supervisor.configure(await self._launch(new, hosted.name) if anew else None, assembly.patience(new))
         for name in wanted:
             if name not in [hosted.name for hosted in lineup.offered]:
                 metrics = self.app.state.metrics
-                lineup.offer(assembly.hosted(self._launch(new, name), new, metrics, on_demand=True))
+                lineup.offer(assembly.hosted(await self._launch(new, name), new, metrics, on_demand=True))
 
-    def _launch(self, new: Settings, name: str) -> Launch:
-        return assembly.launch(new, self.engine, self.launch.warm_up, name)
+    async def _launch(self, new: Settings, name: str) -> Launch:
+        return await asyncio.to_thread(assembly.launch, new, self.engine, self.launch.warm_up, name)
 
     async def tell_systemd(self) -> None:
         """READY=1 when the warm-up is over, then the state as the unit's status, and the watchdog as long as all is well.

@@ -1,10 +1,11 @@
-"""The engine for CPUs: Whisper in CTranslate2 form.
+"""The engine for CPUs, and for NVIDIA GPUs: Whisper in CTranslate2 form.
 
 faster-whisper loads the model and makes the features. The decoding itself is ours, because its own always hands
 the encoder 30 s: here the encoder is given the speech and a margin, which for a short command is a third of the work. See
 docs/speed.md for what that costs and gains.
 """
 
+import contextlib
 import itertools
 import os
 from collections.abc import Sequence
@@ -13,7 +14,7 @@ from pathlib import Path
 
 from ..speech.transcript import Segment, WindowResult, Word
 from ..speech.waveform import RATE, Samples
-from . import alignment
+from . import alignment, cuda
 from .alignment import Heard, Stretch
 from .decoding import TICK, Decoded, Part, chosen, parts
 from .engine import Capabilities, ModelConfig, Options
@@ -85,12 +86,16 @@ class CTranslate2Engine:
         )
 
     def load(self, config: ModelConfig) -> None:
-        """Load the folder's model, from nowhere else."""
+        """Load the folder's model, from nowhere else. Raises Trouble when it is to be on a GPU and cannot."""
         threads = config.threads or len(os.sched_getaffinity(0))
         self._config = config
         self._lanes = lanes(threads)
         # One more worker, for the express: it shares the model's weights with the others.
-        self._loaded = Whisper(config.path, config.compute_type, max(threads // self._lanes, 1), self._lanes + 1)
+        loading = cuda.usable() if config.device == "cuda" else contextlib.nullcontext()
+        with loading:
+            self._loaded = Whisper(
+                config.path, config.compute_type, max(threads // self._lanes, 1), self._lanes + 1, device=config.device
+            )
 
     def transcribe(self, batch: list[Samples], options: Options) -> list[WindowResult]:
         """Transcribe windows, each of shape (samples,) and of 30 s at most. May be called from several threads at once."""

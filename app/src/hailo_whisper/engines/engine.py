@@ -53,6 +53,8 @@ class ModelConfig:
     """Least that the encoder is given, silence counted in."""
     group: str = "UNIQUE"
     """Of the programs that share the device; "UNIQUE": this one has it alone. For engines on a device that can be shared."""
+    device: str = "cpu"
+    """Which to use, for an engine that knows several: "cpu" or "cuda"."""
 
 
 @dataclass(frozen=True)

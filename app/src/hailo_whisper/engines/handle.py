@@ -65,6 +65,7 @@ class Handle:
             "margin_seconds": launch.margin_seconds,
             "least_seconds": launch.least_seconds,
             "group": launch.group,
+            "device": launch.device,
         }
         answer = _checked(await self._child.ask(order, deadline=deadline))
         self.capabilities = Capabilities(**answer["capabilities"])

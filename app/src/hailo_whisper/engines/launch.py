@@ -59,6 +59,8 @@ class Launch:
     compute_type: str
     threads: int
     warm_up: WarmUp
+    device: str = "cpu"
+    """That the engine is to use, where its class knows several: "cpu" or "cuda"."""
     batch: int = 0
     margin_seconds: float = 5.0
     least_seconds: float = 10.0
@@ -66,6 +68,11 @@ class Launch:
     """Of the programs that share the device; "UNIQUE": this one has it alone."""
     device_wait: float = 30.0
     """Seconds that a device is waited for that others have, before the start counts as failed."""
+
+    @property
+    def engine_name(self) -> str:
+        """What the engine is called: the module or package below `engines` that it is in, or that of somebody's own."""
+        return self.engine.partition(":")[0].removeprefix(f"{__package__}.").partition(".")[0]
 
 
 @dataclass(frozen=True)

@@ -49,8 +49,8 @@ class Asked:
 class Whisper:
     """A loaded model. Its methods may be called from several threads at once."""
 
-    def __init__(self, path: Path, compute_type: str, threads: int, workers: int) -> None:
-        """Load the model in a folder, for `workers` callers at a time of so many threads each.
+    def __init__(self, path: Path, compute_type: str, threads: int, workers: int, device: str = "cpu") -> None:
+        """Load the model in a folder, for `workers` callers at a time of so many threads each; `device` is "cpu" or "cuda".
 
         Never reaches for the network: faster-whisper would, for a name that is not a folder. Raises FileNotFoundError.
         """
@@ -61,7 +61,7 @@ class Whisper:
             raise FileNotFoundError(f"{path} is not a folder")
         self._model: Any = WhisperModel(
             str(path),
-            device="cpu",
+            device=device,
             compute_type=compute_type,
             cpu_threads=threads,
             num_workers=workers,

@@ -41,6 +41,7 @@ class Worker:
                     margin_seconds=data["margin_seconds"],
                     least_seconds=data["least_seconds"],
                     group=data["group"],
+                    device=data["device"],
                 )
                 try:
                     engine.load(config)

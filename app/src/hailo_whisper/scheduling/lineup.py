@@ -17,7 +17,7 @@ from ..engines.launch import Found
 from ..engines.status import State
 from ..engines.supervisor import Supervisor
 from ..service import memory
-from ..service.metrics import Metrics
+from ..service.metrics import Loaded, Metrics
 from .scheduler import Scheduler
 
 log = logging.getLogger(__name__)
@@ -99,6 +99,15 @@ class Lineup:
     def workers(self) -> dict[str, int]:
         """The resident bytes of the workers that there are, by model."""
         return {each.name: memory.resident(each.supervisor.pid) for each in self._all if each.supervisor.pid}
+
+    def loaded(self) -> list[Loaded]:
+        """The models whose workers are ready."""
+        there = [(each, each.supervisor) for each in self._all if each.supervisor.state is State.READY]
+        return [
+            Loaded(each.name, by.found.name, by.found.fallback_for is not None, by.engine, by.found.sha256)
+            for each, by in there
+            if by.found
+        ]
 
     def get(self, name: str) -> Hosted | None:
         """The model of that name; what it is called besides counts where no model is configured by that name."""

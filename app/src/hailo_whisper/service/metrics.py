@@ -3,7 +3,8 @@
 docs/operations.md lists every metric and says what it is good for; a test compares that list with this file.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info, disable_created_metrics
 from prometheus_client.core import GaugeMetricFamily
@@ -32,6 +33,21 @@ FACTOR_BUCKETS = (0.01, 0.02, 0.03, 0.05, 0.075, 0.1, 0.15, 0.2, 0.3, 0.5, 0.75,
 disable_created_metrics()  # type: ignore[no-untyped-call]
 
 
+@dataclass(frozen=True)
+class Loaded:
+    """A model that a worker has loaded."""
+
+    model: str
+    """The configured name."""
+    answers: str
+    """Name of the model that answers: the configured one by its first name, or the one that stands in for it."""
+    stand_in: bool
+    """Whether it is another than the configured one."""
+    engine: str
+    sha256: str | None
+    """Of the weights, where they were verified."""
+
+
 class Metrics:
     """The metrics of one server, in a registry of their own. Every method may be called at any time, from any thread.
 
@@ -43,6 +59,7 @@ class Metrics:
         self.registry = CollectorRegistry()
         ProcessCollector(registry=self.registry)
         Info(f"{PREFIX}_build", "Version of hailo-whisper.", registry=self.registry).info({"version": __version__})
+        self._ready = self._gauge("ready", "1 when /health/ready is 200, else 0.")
         self._requests = self._counter("requests", "Requests that were answered, by route and status.", "route", "code")
         self._request_seconds = self._histogram(
             "request_duration_seconds", "From a request's first byte to the end of its reply, by route.", REQUEST_BUCKETS, "route"
@@ -140,6 +157,10 @@ class Metrics:
         for known in {*STATES, state}:
             self._state.labels(model, known).set(known == state)
 
+    def ready(self, ready: bool) -> None:
+        """Whether the server takes requests, as readiness has it."""
+        self._ready.set(ready)
+
     def decoded(self, audio_seconds: float, seconds: float) -> None:
         """A recording was decoded, in so many seconds."""
         self._decode_seconds.observe(seconds)
@@ -157,6 +178,10 @@ class Metrics:
     def watch_memory(self, workers: Callable[[], Mapping[str, int]]) -> None:
         """Show the resident bytes of every worker; `workers` gives them by model."""
         self.registry.register(_Memory(workers))
+
+    def watch_models(self, loaded: Callable[[], Iterable[Loaded]]) -> None:
+        """Show which models are loaded; `loaded` gives those that are now."""
+        self.registry.register(_Models(loaded))
 
     def exposition(self, accept: str = "") -> tuple[bytes, str]:
         """Everything, as text in the form that the header `Accept` asks for, and its content type."""
@@ -179,4 +204,19 @@ class _Memory(Collector):
         )
         for model, size in self._workers().items():
             family.add_metric([model], size)
+        yield family
+
+
+class _Models(Collector):
+    def __init__(self, loaded: Callable[[], Iterable[Loaded]]) -> None:
+        self._loaded = loaded
+
+    def collect(self) -> Iterator[Metric]:
+        """Look at the models that are loaded now."""
+        labels = ["model", "answers", "stand_in", "engine", "sha256"]
+        family = GaugeMetricFamily(
+            f"{PREFIX}_model_info", "1 for each model that is loaded, with what is known of it.", labels=labels
+        )
+        for each in self._loaded():
+            family.add_metric([each.model, each.answers, str(each.stand_in).lower(), each.engine, each.sha256 or ""], 1)
         yield family

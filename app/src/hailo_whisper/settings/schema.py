@@ -35,9 +35,9 @@ def _origins(values: list[str]) -> list[str]:
 
 def _sources(values: list[str]) -> list[str]:
     for value in values:
-        if not re.fullmatch(r"hub|https|wheels|(folder|bundle):/.+|mirror:(https?|file)://.+", value):
+        if not re.fullmatch(r"hub|https|wheels|hailo-apps|(folder|bundle):/.+|mirror:(https?|file)://.+", value):
             raise ValueError(
-                f"{value!r} is no source: use hub, https, wheels, folder:/path, bundle:/path, mirror:https://host/path or mirror:file:///path"
+                f"{value!r} is no source: use hub, https, wheels, hailo-apps, folder:/path, bundle:/path, mirror:https://host/path or mirror:file:///path"
             )
     return values
 
@@ -139,7 +139,7 @@ class Models(Section):
 
     sources: Annotated[list[str], AfterValidator(_sources)] = Field(
         ["hub", "https", "wheels"],
-        description="Where `hailo-whisper models pull` looks, in this order: hub, https, wheels, folder:/path, bundle:/path, "
+        description="Where `hailo-whisper models pull` looks, in this order: hub, https, wheels, hailo-apps, folder:/path, bundle:/path, "
         "mirror:https://host/path, mirror:file:///path.",
     )
     catalog: str = Field(
@@ -172,10 +172,10 @@ class Models(Section):
 class Engine(Section):
     """What transcribes, on which processor."""
 
-    kind: Literal["auto", "ctranslate2", "hailo"] = Field(
+    kind: Literal["auto", "ctranslate2", "cuda", "hailo"] = Field(
         "auto",
-        description="ctranslate2: the CPU. hailo: a Hailo-10H by HailoRT, which see docs/hailo.md for. auto: hailo where there is such a device, "
-        "HailoRT's Python binding and a HEF of the model; else ctranslate2.",
+        description="ctranslate2: the CPU. cuda: an NVIDIA GPU. hailo: a Hailo-10H by HailoRT, which see docs/hailo.md for. auto: the first of hailo and cuda of "
+        "which all is there that it needs, else the CPU; `hailo-whisper doctor` says which it is, and why.",
     )
 
 

@@ -13,8 +13,11 @@ from hailo_platform.pyhailort.pyhailort import (
 )
 
 __version__ = control.VERSION
+EMULATED = True
+"""What tells it from HailoRT: `doctor` and `selftest` say so."""
 
 __all__ = [
+    "EMULATED",
     "HEF",
     "AsyncInferJob",
     "Device",

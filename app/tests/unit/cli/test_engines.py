@@ -7,7 +7,10 @@ from typing import Any
 
 import pytest
 from emulated import Device
+from machines import FakeMachine
 
+from hailo_whisper.accelerators.machine import survey
+from hailo_whisper.accelerators.nvidia import Gpu, Probe
 from hailo_whisper.cli import assembly, engines
 from hailo_whisper.engines.warm_up import warm_up
 from hailo_whisper.models.unusable import ModelMissing
@@ -20,10 +23,8 @@ def _settings(tmp_path: Path, **more: Any) -> Settings:
 
 
 @pytest.fixture
-def devices(tmp_path: Path) -> Path:
-    folder = tmp_path / "dev"
-    folder.mkdir()
-    return folder
+def machine(tmp_path: Path) -> FakeMachine:
+    return FakeMachine(tmp_path / "root")
 
 
 @pytest.fixture
@@ -34,32 +35,79 @@ def hef(device: Device, tmp_path: Path) -> Path:
 
 
 @pytest.mark.parametrize("node", ["hailo0", "h1x-0"])
-def test_a_device_by_either_name(tmp_path: Path, devices: Path, hef: Path, node: str) -> None:
-    (devices / node).touch()
-    assert engines.chosen(_settings(tmp_path), devices) == "hailo"
+def test_a_device_by_either_name(tmp_path: Path, machine: FakeMachine, hef: Path, node: str) -> None:
+    machine.hailo(node=node)
+    assert engines.chosen(_settings(tmp_path), machine.root) == "hailo"
 
 
 def test_what_is_missing_is_told(
-    tmp_path: Path, devices: Path, hef: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, machine: FakeMachine, hef: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     caplog.set_level(logging.INFO)
-    assert engines.chosen(_settings(tmp_path), devices) == "ctranslate2"
-    assert "there is no Hailo device" in caplog.text
-    (devices / "hailo0").touch()
+    assert engines.chosen(_settings(tmp_path), machine.root) == "ctranslate2"
+    assert "there is no Hailo device; there is no NVIDIA GPU" in caplog.text
+    machine.hailo()
     hef.rename(hef.with_name("Whisper-Small.hef"))
-    assert engines.chosen(_settings(tmp_path), devices) == "ctranslate2"
+    assert engines.chosen(_settings(tmp_path), machine.root) == "ctranslate2"
     assert "There is no HEF of the model base" in caplog.text
     monkeypatch.setattr(sys, "path", [folder for folder in sys.path if "emulator" not in folder])
     for name in [name for name in sys.modules if name.partition(".")[0] == "hailo_platform"]:
         monkeypatch.delitem(sys.modules, name)
-    assert engines.chosen(_settings(tmp_path), devices) == "ctranslate2"
+    assert engines.chosen(_settings(tmp_path), machine.root) == "ctranslate2"
     assert "hailo_platform is not installed" in caplog.text
 
 
-@pytest.mark.parametrize("kind", ["ctranslate2", "hailo"])
-def test_the_one_that_is_set(tmp_path: Path, devices: Path, kind: str) -> None:
+def test_driver_and_library_that_differ_leave_it_to_the_cpu(tmp_path: Path, machine: FakeMachine, hef: Path) -> None:
+    machine.hailo("5.2.0")
+    (machine.root / "usr/lib/libhailort.so.5.2.0").rename(machine.root / "usr/lib/libhailort.so.5.3.0")
+    decision = engines.decide(_settings(tmp_path), survey(machine.root))
+    assert decision.kind == "ctranslate2"
+    assert "the Hailo driver is 5.2.0 and libhailort is 5.3.0" in decision.reason
+
+
+class TestCuda:
+    GPU = Probe((Gpu("NVIDIA H200", 150_000),), "12.4")
+
+    def test_a_gpu_is_taken(self, tmp_path: Path, machine: FakeMachine) -> None:
+        machine.nvidia()
+        decision = engines.decide(_settings(tmp_path), survey(machine.root, ask=lambda: self.GPU))
+        assert decision == engines.Decision(
+            "cuda",
+            "the NVIDIA GPU transcribes: all that it needs is there, and there is no Hailo device",
+            {"hailo": "there is no Hailo device"},
+        )
+
+    def test_a_npu_comes_before_it(self, tmp_path: Path, machine: FakeMachine, hef: Path) -> None:
+        machine.nvidia()
+        machine.hailo()
+        assert engines.decide(_settings(tmp_path), survey(machine.root, ask=lambda: self.GPU)).kind == "hailo"
+
+    def test_the_cpu_where_it_cannot_be_used(self, tmp_path: Path, machine: FakeMachine) -> None:
+        machine.nvidia(libraries=False)
+        decision = engines.decide(_settings(tmp_path), survey(machine.root, ask=lambda: self.GPU))
+        assert decision.kind == "ctranslate2"
+        assert "pip install nvidia-cublas-cu12" in decision.reason
+
+    def test_the_cpu_where_the_driver_refuses(self, tmp_path: Path, machine: FakeMachine) -> None:
+        machine.nvidia()
+        decision = engines.decide(_settings(tmp_path), survey(machine.root, ask=lambda: Probe(trouble="the driver has failed")))
+        assert (decision.kind, decision.lacking["cuda"]) == ("ctranslate2", "the driver has failed")
+
+    def test_it_is_handed_to_the_engine(self, tmp_path: Path) -> None:
+        clip = warm_up(1)
+        with clip.waveform:
+            settings = _settings(tmp_path, engine={"kind": "cuda"})
+            launches = [assembly.launch(settings, None, clip), assembly.launch(settings, None, clip, "tiny")]
+            cpu = assembly.launch(_settings(tmp_path), None, clip)
+        assert {(launch.engine, launch.device) for launch in launches} == {(engines.CLASSES["cuda"], "cuda")}
+        assert (cpu.engine, cpu.device) == (engines.CLASSES["ctranslate2"], "cpu")
+
+
+@pytest.mark.parametrize("kind", ["ctranslate2", "cuda", "hailo"])
+def test_the_one_that_is_set(tmp_path: Path, machine: FakeMachine, kind: str) -> None:
     settings = _settings(tmp_path, engine={"kind": kind}, hailo={"group": "MINE", "device_wait_seconds": 7.0})
-    assert engines.chosen(settings, devices) == kind
+    assert engines.chosen(settings, machine.root) == kind
+    assert engines.decide(settings, survey(machine.root)).reason == f"engine.kind is set to {kind}."
     clip = warm_up(1)
     with clip.waveform:
         launch = assembly.launch(settings, None, clip)

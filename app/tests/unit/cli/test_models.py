@@ -102,7 +102,7 @@ def test_a_misspelt_name_is_refused_before_anything_is_fetched(dest: Path, stick
 
 
 def test_a_misspelt_source_is_refused(dest: Path) -> None:
-    with pytest.raises(Failure, match="Use hub, https, wheels, folder:"):
+    with pytest.raises(Failure, match="Use hub, https, wheels, hailo-apps, folder:"):
         _run("pull", "one", "--source", "weels", "--dest", dest)
 
 

@@ -1,6 +1,9 @@
 from pathlib import Path
 
-from hailo_whisper.engines.launch import fingerprint
+import pytest
+
+from hailo_whisper.cli.engines import CLASSES
+from hailo_whisper.engines.launch import Found, Launch, fingerprint
 
 
 def test_a_change_in_a_folder_or_of_a_file_shows(tmp_path: Path) -> None:
@@ -13,3 +16,13 @@ def test_a_change_in_a_folder_or_of_a_file_shows(tmp_path: Path) -> None:
         assert len({str(found) for found in seen}) == 3
         assert fingerprint(place) == fingerprint(place)
         path.unlink()
+
+
+@pytest.mark.parametrize(("engine", "name"), [*((path, name) for name, path in CLASSES.items()), ("mine.own:Engine", "mine")])
+def test_an_engine_is_called_by_one_word(engine: str, name: str) -> None:
+    launch = Launch("base", engine, prepare=_nothing, compute_type="int8", threads=0, warm_up=None)  # type: ignore[arg-type]
+    assert launch.engine_name == name
+
+
+def _nothing() -> Found:
+    raise AssertionError

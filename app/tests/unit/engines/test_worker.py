@@ -34,6 +34,7 @@ def _load(worker: Worker, folder: Path) -> dict[str, Any]:
         "margin_seconds": 4.0,
         "least_seconds": 9.0,
         "group": "SHARED",
+        "device": "cpu",
     }
     return worker.handle(Message(order))[0]
 
@@ -105,11 +106,11 @@ def test_trouble_crosses_as_its_sentence(worker: Worker, device: Device, tmp_pat
     order = {"do": "load", "engine": "hailo_whisper.engines.hailo.engine:HailoEngine", "compute_type": "int8", "threads": 0}
     order |= {"path": str(device.hef(tmp_path, says="hello")), "batch": 0, "margin_seconds": 3.0, "least_seconds": 8.0}
     device.tell("absent")
-    answer, _ = worker.handle(Message(order | {"group": "SHARED"}))
+    answer, _ = worker.handle(Message(order | {"group": "SHARED", "device": "cpu"}))
     assert answer.keys() == {"trouble", "sentence"}
     assert (answer["trouble"], answer["sentence"][:26]) == ("DeviceTrouble", "No Hailo device was found.")
     device.tell()
-    assert worker.handle(Message(order | {"group": "SHARED"}))[0]["capabilities"]["batch"] == 1
+    assert worker.handle(Message(order | {"group": "SHARED", "device": "cpu"}))[0]["capabilities"]["batch"] == 1
     device.tell("infer raise 62")
     with Waveform.of(np.zeros(RATE, np.float32)) as waveform:
         sound = {"waveforms": [RATE], "windows": [[0, 0, RATE]], "options": OPTIONS}

@@ -99,7 +99,7 @@ def test_a_source_is_named_as_it_is_called(text: str, name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", [*Settings().models.sources, "folder:/a", "bundle:/a", "mirror:https://host/a", "mirror:file:///a"]
+    "text", [*Settings().models.sources, "hailo-apps", "folder:/a", "bundle:/a", "mirror:https://host/a", "mirror:file:///a"]
 )
 def test_what_the_settings_take_can_be_used(text: str) -> None:
     taken = settings.parse({"models": {"sources": [text]}}, "here").models.sources
@@ -108,7 +108,9 @@ def test_what_the_settings_take_can_be_used(text: str) -> None:
 
 @pytest.mark.parametrize("text", ["", "folder", "folder:", "wheel", "hub:x"])
 def test_an_unknown_source_is_refused(text: str) -> None:
-    with pytest.raises(Failure, match=r"Use hub, https, wheels, folder:/path/to/folder, bundle:/path/to/bundle, mirror:"):
+    with pytest.raises(
+        Failure, match=r"Use hub, https, wheels, hailo-apps, folder:/path/to/folder, bundle:/path/to/bundle, mirror:"
+    ):
         parse(text)
 
 

@@ -8,7 +8,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from hailo_whisper import __version__
 from hailo_whisper.engines.status import State
-from hailo_whisper.service.metrics import STATES, Metrics
+from hailo_whisper.service.metrics import STATES, Loaded, Metrics
 
 
 def values(metrics: Metrics) -> dict[str, float]:
@@ -54,6 +54,8 @@ EVENTS: list[tuple[Callable[[Metrics], None], dict[str, float]]] = [
     (lambda metrics: metrics.fallback(0), {"fallbacks_total": 0}),
     (lambda metrics: metrics.worker_started(1.5), {"worker_load_seconds_sum": 1.5, "worker_load_seconds_count": 1}),
     (lambda metrics: metrics.worker_lost("timeout"), {"worker_restarts_total{reason=timeout}": 1}),
+    (lambda metrics: metrics.ready(True), {"ready": 1}),
+    (lambda metrics: metrics.ready(False), {"ready": 0}),
     (lambda metrics: metrics.decoded(5.5, 0.03), {"decode_duration_seconds_sum": 0.03, "decoded_audio_seconds_total": 5.5}),
     (lambda metrics: metrics.decode_failed("crashed"), {"decode_failures_total{reason=crashed}": 1}),
 ]
@@ -110,6 +112,19 @@ def test_the_memory_of_every_worker_is_told() -> None:
     assert "hailo_whisper_model_memory_bytes{model=small}" not in found
 
 
+def test_the_models_that_are_loaded_are_told() -> None:
+    metrics = Metrics()
+    loaded = [Loaded("turbo", "large-v3-turbo", False, "ctranslate2", "abc")]
+    metrics.watch_models(lambda: loaded)
+    told = "hailo_whisper_model_info{answers=%s,engine=%s,model=turbo,sha256=%s,stand_in=%s}"
+    first = told % ("large-v3-turbo", "ctranslate2", "abc", "false")
+    assert values(metrics)[first] == 1
+    loaded[:] = [Loaded("turbo", "tiny", True, "hailo", None)]
+    found = values(metrics)
+    assert first not in found
+    assert found[told % ("tiny", "hailo", "", "true")] == 1
+
+
 def test_two_do_not_share_anything() -> None:
     one, other = Metrics(), Metrics()
     one.fallback(1)
@@ -163,6 +178,7 @@ def test_the_table_of_the_manual_is_complete() -> None:
         event(metrics)
     metrics.model_state("base", "ready")
     metrics.watch_memory(lambda: {"base": 1})
+    metrics.watch_models(lambda: [Loaded("base", "base", False, "ctranslate2", None)])
     there = set()
     for family in text_string_to_metric_families(metrics.exposition()[0].decode()):
         if family.name.startswith("hailo_whisper_"):

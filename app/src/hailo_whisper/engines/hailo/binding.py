@@ -8,9 +8,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from ...accelerators.holders import holders
 from ..trouble import DeviceBusy, DeviceTrouble, Trouble
 from . import errors
-from .holders import holders
 
 log = logging.getLogger(__name__)
 

@@ -11,6 +11,7 @@ from ..signature import Trust
 from .bundle import BundleSource
 from .failed import NotOffered, SourceFailed
 from .folder import FolderSource
+from .hailo_apps import HailoAppsSource
 from .https import HttpsSource, MirrorSource
 from .hub import HubSource
 from .patience import Patience
@@ -20,6 +21,7 @@ __all__ = [
     "KNOWN",
     "BundleSource",
     "FolderSource",
+    "HailoAppsSource",
     "HttpsSource",
     "HubSource",
     "MirrorSource",
@@ -31,7 +33,7 @@ __all__ = [
     "parse",
 ]
 
-KNOWN = "hub, https, wheels, folder:/path/to/folder, bundle:/path/to/bundle, mirror:https://host/path or mirror:file:///path"
+KNOWN = "hub, https, wheels, hailo-apps, folder:/path/to/folder, bundle:/path/to/bundle, mirror:https://host/path or mirror:file:///path"
 
 
 class Source(Protocol):
@@ -67,6 +69,8 @@ def parse(text: str, patience: Patience | None = None, trust: Trust | None = Non
         return HttpsSource(patience)
     if text == "wheels":
         return WheelsSource(patience)
+    if text == "hailo-apps":
+        return HailoAppsSource(patience)
     raise Failure(f"There is no source {text!r}. Use {KNOWN}.")
 
 

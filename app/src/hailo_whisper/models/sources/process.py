@@ -1,5 +1,6 @@
 """Running a downloader as a child: it can be stopped when it stalls, and it takes its libraries with it when it ends."""
 
+import math
 import os
 import subprocess
 import time
@@ -24,16 +25,17 @@ def download(
     limit: int,
     progress: Progress,
     stall_seconds: float = STALL_SECONDS,
+    limit_seconds: float = math.inf,
 ) -> None:
     """Run the command until it ends, and report the growth of `folder` as progress: `reached` bytes and up to `limit` more.
 
-    Its words go to the file `log`. Raises SourceFailed when it fails, with its last words, and when neither the folder nor the
-    log has grown for `stall_seconds`. Leaves no child behind, however it is left.
+    Its words go to the file `log`. Raises SourceFailed when it fails, with its last words, when neither the folder nor the
+    log has grown for `stall_seconds`, and when it takes longer than `limit_seconds`. Leaves no child behind, however it is left.
     """
     with log.open("wb") as words:
         child = subprocess.Popen(command, env=env, stdin=subprocess.DEVNULL, stdout=words, stderr=subprocess.STDOUT)
         try:
-            for arrived in _growth(child, folder, log, stall_seconds):
+            for arrived in _growth(child, folder, log, stall_seconds, limit_seconds):
                 progress.reach(reached + min(arrived, limit))
         finally:
             if child.poll() is None:
@@ -43,9 +45,10 @@ def download(
         raise SourceFailed(last_words(log) or f"the downloader ended with status {child.returncode} and said nothing")
 
 
-def _growth(child: subprocess.Popen[bytes], folder: Path, log: Path, stall_seconds: float) -> Iterator[int]:
+def _growth(child: subprocess.Popen[bytes], folder: Path, log: Path, stall_seconds: float, limit_seconds: float) -> Iterator[int]:
     """The bytes in the folder each time that they or the log have grown, until the child ends."""
     before, since = (-1, -1), time.monotonic()
+    end = since + limit_seconds
     while True:
         try:
             child.wait(POLL_SECONDS)
@@ -57,6 +60,8 @@ def _growth(child: subprocess.Popen[bytes], folder: Path, log: Path, stall_secon
             yield now[0]
         elif time.monotonic() - since > stall_seconds:
             raise SourceFailed(f"nothing arrived for {stall_seconds:.0f} seconds")
+        if time.monotonic() > end:
+            raise SourceFailed(f"it was not done after {limit_seconds:.0f} seconds")
 
 
 def folder_size(folder: Path) -> int:

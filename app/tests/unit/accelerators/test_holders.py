@@ -1,7 +1,7 @@
 import os
 from pathlib import Path
 
-from hailo_whisper.engines.hailo.holders import holders
+from hailo_whisper.accelerators.holders import found, holders
 
 
 def _process(proc: Path, pid: int, name: str, *targets: str) -> None:
@@ -31,3 +31,11 @@ def test_a_process_that_ends_meanwhile_has_no_name(tmp_path: Path) -> None:
     _process(tmp_path, 812, "gone", "/dev/hailo0")
     (tmp_path / "812" / "comm").unlink()
     assert holders(tmp_path) == "It is held by a program (process 812)."
+
+
+def test_our_own_worker_is_known_by_its_command(tmp_path: Path) -> None:
+    _process(tmp_path, 7, "python", "/dev/hailo0")
+    (tmp_path / "7" / "cmdline").write_bytes(b"python\0-m\0hailo_whisper.engines.worker\0")
+    _process(tmp_path, 8, "hailo-ollama", "/dev/hailo0")
+    (tmp_path / "8" / "cmdline").write_bytes(b"hailo-ollama\0")
+    assert [(holder.pid, holder.ours) for holder in found(tmp_path)] == [(7, True), (8, False)]

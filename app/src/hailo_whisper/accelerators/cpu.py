@@ -1,0 +1,37 @@
+"""The processor, as far as it matters here."""
+
+import os
+import platform
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from .files import text
+
+VECTORS = ("avx512f", "avx2", "avx", "sse4_1", "asimddp", "asimd")
+"""What CTranslate2's kernels use, the best first."""
+
+
+@dataclass(frozen=True)
+class Cpu:
+    """What was found."""
+
+    name: str
+    machine: str
+    """Such as x86_64 or aarch64."""
+    cores: int
+    """That this process may use."""
+    vectors: str | None
+    """The best of VECTORS that it has."""
+
+
+def survey(root: Path) -> Cpu:
+    """Read what the kernel says of it."""
+    about = text(root / "proc/cpuinfo") or ""
+    flags = re.search(r"^(?:flags|Features)\s*:\s*(.*)$", about, re.MULTILINE)
+    had = flags[1].split() if flags else []
+    model = re.search(r"^(?:model name|Model)\s*:\s*(.+)$", about, re.MULTILINE) or re.search(
+        r"^Hardware\s*:\s*(.+)$", about, re.MULTILINE
+    )
+    best = next((vector for vector in VECTORS if vector in had), None)
+    return Cpu(model[1].strip() if model else platform.machine(), platform.machine(), len(os.sched_getaffinity(0)), best)

@@ -1,0 +1,22 @@
+"""Small files of the kernel and of the system, read so that one that is missing or hidden is no trouble."""
+
+from pathlib import Path
+
+LARGEST = 1 << 20
+
+
+def text(path: Path) -> str | None:
+    """The stripped text of a small file; None when it cannot be read."""
+    try:
+        with path.open(encoding="utf-8", errors="replace") as stream:
+            return stream.read(LARGEST).strip()
+    except OSError:
+        return None
+
+
+def matching(folder: Path, *patterns: str) -> list[Path]:
+    """What lies in a folder under such names, sorted; nothing when it cannot be read."""
+    try:
+        return sorted(path for pattern in patterns for path in folder.glob(pattern))
+    except OSError:
+        return []

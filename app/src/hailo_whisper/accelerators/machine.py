@@ -1,0 +1,35 @@
+"""The machine as a whole: what it has of each kind."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from . import accounts, hailo, nvidia
+from .hailo import Hailo
+from .nvidia import Nvidia, Probe
+
+ROOT = Path("/")
+
+
+@dataclass(frozen=True)
+class Machine:
+    """What was found."""
+
+    npu: Hailo
+    gpu: Nvidia
+    cuda: Probe | None = None
+    """What the GPU's driver says; None where there is nobody to ask."""
+
+    @property
+    def lacks_cuda(self) -> str | None:
+        """Why CUDA cannot be used and what to do, as a part of a sentence; None when it can."""
+        return nvidia.lacking(self.gpu) or (self.cuda.trouble if self.cuda else None)
+
+
+def survey(root: Path = ROOT, user: accounts.User | None = None, ask: Callable[[], Probe] = nvidia.probe) -> Machine:
+    """Look at the machine, for the user who is to open the devices; this process unless given.
+
+    Reads small files and loads nothing; only a GPU that has all it needs is asked for, in a child with a deadline.
+    """
+    gpu = nvidia.survey(root, user)
+    return Machine(hailo.survey(root, user), gpu, ask() if nvidia.lacking(gpu) is None else None)

@@ -1,0 +1,175 @@
+"""An NVIDIA GPU: its nodes, its driver, and the libraries that CTranslate2 loads at run time.
+
+CTranslate2 is linked with CUDA's runtime, and loads libcublas.so.12 when it is first needed; its wheels of Linux need cuDNN only where they were
+built with it, which shows in a libcudnn among their files (4.8 has none). The driver brings libcuda.so.1.
+"""
+
+import json
+import os
+import re
+import subprocess
+import sys
+import sysconfig
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from . import accounts
+from .files import matching, text
+from .nodes import Node, nodes
+
+NODES = ("nvidia[0-9]*", "nvidiactl", "nvidia-uvm")
+VENDOR = "0x10de"
+DISPLAY = ("0x0300", "0x0302")
+"""Classes on the bus, of a graphics card and of one without a screen."""
+LIBCUDA = "libcuda.so.1"
+CUBLAS = "libcublas.so.12"
+CUBLASLT = "libcublasLt.so.12"
+CUDNN = "libcudnn.so.9"
+PACKAGES = {CUBLAS: "nvidia-cublas-cu12", CUBLASLT: "nvidia-cublas-cu12", CUDNN: "nvidia-cudnn-cu12"}
+"""The wheels that bring them."""
+DEFAULT = ("usr/lib/*-linux-gnu", "lib/*-linux-gnu", "usr/lib64", "lib64", "usr/lib", "usr/local/cuda/lib64", "usr/lib/wsl/lib")
+"""Where libraries lie beside what the loader's configuration names."""
+SECONDS = 20.0
+
+
+@dataclass(frozen=True)
+class Gpu:
+    """A GPU; memory in MB where it is known."""
+
+    name: str
+    memory_mb: int | None = None
+
+
+@dataclass(frozen=True)
+class Nvidia:
+    """What was found."""
+
+    boards: tuple[str, ...] = ()
+    """Addresses on the bus, whether they have a driver or not."""
+    nodes: tuple[Node, ...] = ()
+    driver: str | None = None
+    """Version of the kernel's driver."""
+    gpus: tuple[Gpu, ...] = ()
+    """By the driver's files."""
+    libraries: Mapping[str, str | None] = field(default_factory=dict)
+    """Where each library lies that is needed; None for one that was not found. Looked for where there is a driver."""
+
+    @property
+    def present(self) -> bool:
+        """Whether there is a GPU at all, usable or not."""
+        return bool(self.nodes or self.driver or self.boards)
+
+
+@dataclass(frozen=True)
+class Probe:
+    """What CUDA's driver library says, asked in a child."""
+
+    gpus: tuple[Gpu, ...] = ()
+    cuda: str | None = None
+    """The newest CUDA that the driver serves, such as 12.4."""
+    trouble: str | None = None
+    """Why no GPU can be used; None when one can."""
+
+
+def survey(
+    root: Path,
+    user: accounts.User | None = None,
+    packages: Path | None = None,
+    environ: Mapping[str, str] = os.environ,
+) -> Nvidia:
+    """Look for a GPU and its software.
+
+    `user` is who is to open the device, this process unless given; `packages` the site-packages of the Python that is to use it, this one's
+    unless given.
+    """
+    found, driver, boards = nodes(root, *NODES, user=user), _driver(root), _boards(root)
+    if not found and driver is None:
+        return Nvidia(boards)
+    return Nvidia(boards, found, driver, _gpus(root), libraries(root, packages, environ))
+
+
+def lacking(found: Nvidia) -> str | None:
+    """What is missing for CUDA and how to get it, as a part of a sentence; None when all is there, as far as can be seen from outside."""
+    if not found.present:
+        return "there is no NVIDIA GPU"
+    if found.driver is None and not found.nodes:
+        return "there is an NVIDIA GPU without its driver (install nvidia-driver 525 or newer, and restart the machine)"
+    names = {node.path for node in found.nodes}
+    if "/dev/nvidiactl" not in names or "/dev/nvidia-uvm" not in names:
+        return "the nodes /dev/nvidiactl and /dev/nvidia-uvm are missing (`nvidia-modprobe -u -c0` makes them; in a container, `--gpus all` lets it have them)"
+    closed = next((node for node in found.nodes if not node.openable), None)
+    if closed:
+        return f"the service may not open {closed.path} ({closed.rights}): give the nodes mode 0666, or put its user into their group"
+    missing = [name for name, place in found.libraries.items() if place is None]
+    if LIBCUDA in missing:
+        return f"the driver's library {LIBCUDA} is missing (install libcuda1, or nvidia-driver with it, of the driver's version)"
+    if missing:
+        packages = " ".join(dict.fromkeys(PACKAGES[name] for name in missing))
+        return f"{' and '.join(missing)} cannot be found (`{sys.executable} -m pip install {packages}`)"
+    return None
+
+
+def libraries(root: Path, packages: Path | None = None, environ: Mapping[str, str] = os.environ) -> dict[str, str | None]:
+    """Where each library lies that CTranslate2 needs for CUDA: in a wheel of the venv first, then where the loader looks."""
+    wheels = packages or Path(sysconfig.get_path("purelib"))
+    needed = [LIBCUDA, CUBLASLT, CUBLAS, *([CUDNN] if matching(wheels / "ctranslate2.libs", "libcudnn*") else [])]
+    folders = [*matching(wheels / "nvidia", "*/lib"), *_loader(root, environ)]
+    return {name: next((str(folder / name) for folder in folders if (folder / name).exists()), None) for name in needed}
+
+
+def probe(seconds: float = SECONDS, command: tuple[str, ...] | None = None) -> Probe:
+    """Ask the driver for its GPUs, in a child because it may hang. Takes so many seconds at most."""
+    argv = command or (sys.executable, "-m", "hailo_whisper.accelerators.cuda_probe")
+    try:
+        done = subprocess.run(argv, capture_output=True, text=True, timeout=seconds, check=False)
+    except subprocess.TimeoutExpired:
+        return Probe(
+            trouble=f"the NVIDIA driver did not answer within {seconds:.0f} s (`nvidia-smi` and `dmesg | grep NVRM` tell more)"
+        )
+    try:
+        said = json.loads(done.stdout.strip().splitlines()[-1])
+        gpus = tuple(Gpu(str(gpu["name"]), int(gpu["memory_mb"])) for gpu in said["gpus"])
+        return Probe(gpus, said["cuda"], said["trouble"])
+    except (ValueError, IndexError, KeyError, TypeError):
+        return Probe(trouble=f"asking the NVIDIA driver ended with status {done.returncode}")
+
+
+def _driver(root: Path) -> str | None:
+    if version := text(root / "sys/module/nvidia/version"):
+        return version
+    found = re.search(r"NVIDIA UNIX.*?\s(\d+\.\d+(?:\.\d+)?)\s", text(root / "proc/driver/nvidia/version") or "")
+    return found[1] if found else None
+
+
+def _gpus(root: Path) -> tuple[Gpu, ...]:
+    found = []
+    for path in matching(root / "proc/driver/nvidia/gpus", "*/information"):
+        model = re.search(r"^Model:\s*(.+?)\s*$", text(path) or "", re.MULTILINE)
+        found.append(Gpu(model[1] if model else "a GPU"))
+    return tuple(found)
+
+
+def _boards(root: Path) -> tuple[str, ...]:
+    folders = matching(root / "sys/bus/pci/devices", "*")
+    return tuple(
+        folder.name
+        for folder in folders
+        if text(folder / "vendor") == VENDOR and (text(folder / "class") or "").startswith(DISPLAY)
+    )
+
+
+def _loader(root: Path, environ: Mapping[str, str]) -> Iterator[Path]:
+    for folder in environ.get("LD_LIBRARY_PATH", "").split(":"):
+        if folder.startswith("/"):
+            yield _below(root, folder)
+    for path in matching(root / "etc/ld.so.conf.d", "*.conf"):
+        for line in (text(path) or "").splitlines():
+            if line.startswith("/"):
+                yield _below(root, line.strip())
+    for pattern in DEFAULT:
+        yield from matching(root, pattern)
+
+
+def _below(root: Path, path: str) -> Path:
+    return root / path.lstrip("/")

@@ -1,0 +1,75 @@
+"""An NVIDIA GPU for CTranslate2: its libraries made findable, and what goes wrong with it as a sentence. Runs in the worker."""
+
+import ctypes
+import importlib
+import re
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from ..accelerators import cuda_probe, nvidia
+from .trouble import DeviceTrouble, Trouble
+
+ROOT = Path("/")
+OR_CPU = "Or set engine.kind to ctranslate2 (the CPU), or to auto, which takes the CPU where the GPU cannot be used. `hailo-whisper doctor` tells more."
+# What CUDA's runtime and CTranslate2 say, with the cure. The first that is found in a message is taken.
+CURES = (
+    ("driver version is insufficient", "Update the NVIDIA driver to 525 or newer, and restart the machine."),
+    (
+        "out of memory",
+        "The GPU has too little memory left (`nvidia-smi` shows who has it): stop other programs on it, or take a smaller model.",
+    ),
+    (
+        "no CUDA-capable device",
+        "The driver shows no GPU to this program: see `nvidia-smi`, and whether CUDA_VISIBLE_DEVICES is set.",
+    ),
+    (
+        "is not found or cannot be loaded",
+        "Install NVIDIA's libraries for CUDA 12: `pip install nvidia-cublas-cu12` into the program's venv.",
+    ),
+    ("not compiled with CUDA", "On this kind of processor the packages of CTranslate2 are made for the CPU only."),
+    ("compute type", "This GPU does not compute in that format: set model.compute_type to auto."),
+)
+
+
+@contextmanager
+def usable(survey: Callable[[Path], nvidia.Nvidia] = nvidia.survey) -> Iterator[None]:
+    """Have the libraries loaded while a model is; what CUDA raises comes out as Trouble."""
+    if (lacks := nvidia.lacking(found := survey(ROOT))) is not None:
+        raise DeviceTrouble(f"The GPU cannot be used: {lacks}. {OR_CPU}")
+    # CTranslate2 asks for cuBLAS by its name, and is given what has been loaded under it, wherever that lies.
+    for name, place in found.libraries.items():
+        _load(name, str(place))
+    ctranslate2: Any = importlib.import_module("ctranslate2")
+    try:
+        if not ctranslate2.get_cuda_device_count():
+            # It does not say why; the driver does, unless CTranslate2 was made without CUDA.
+            why = (
+                cuda_probe.answer()["trouble"]
+                or "CTranslate2 finds none. On this kind of processor its packages may be made for the CPU only"
+            )
+            raise DeviceTrouble(f"The GPU cannot be used: {why}. {OR_CPU}")
+        yield
+    except (RuntimeError, ValueError) as error:
+        if (found_trouble := trouble(error)) is None:
+            raise
+        raise found_trouble from error
+
+
+def trouble(error: Exception) -> Trouble | None:
+    """The error as a sentence with its cure; None for one that is not about the GPU."""
+    said = str(error).rstrip(".")
+    for sign, cure in CURES:
+        if sign.lower() in said.lower():
+            return Trouble(f"The GPU cannot be used: {said}. {cure} {OR_CPU}")
+    if re.search(r"\bCUDA\b|cublas", said, re.IGNORECASE):
+        return Trouble(f"The GPU failed: {said}. `dmesg | grep NVRM` has the driver's view. {OR_CPU}")
+    return None
+
+
+def _load(name: str, place: str) -> None:
+    try:
+        ctypes.CDLL(place, mode=ctypes.RTLD_GLOBAL)
+    except OSError as error:
+        raise Trouble(f"The GPU cannot be used: {name} cannot be loaded ({error}). Install it again. {OR_CPU}") from None

@@ -1,0 +1,12 @@
+"""How many seconds lie between one look at something and the next."""
+
+PING = 5.0
+"""Between two questions to an idle worker whether it still answers."""
+LOOK = 2.0
+"""Between two looks at the models' folders, while there is no worker because of them, or another model's."""
+ROOM = 0.1
+"""Until it is asked again whether there is room in the memory now."""
+DEVICE = 10.0
+"""Until a device that was gone is looked for again, at most: it may come back by itself, where a broken model does not."""
+BUSY = 1.0
+"""Until a device is asked for again that somebody else has."""

@@ -1,0 +1,98 @@
+"""What the parts of a supervisor have in common: the post that a worker holds, whether there is one now or not."""
+
+import asyncio
+import time
+from collections.abc import Callable
+
+from ..service.metrics import Metrics
+from .breaker import Breaker
+from .engine import Capabilities
+from .handle import Handle
+from .launch import Found, Launch, Patience
+from .status import State, Status
+
+Room = Callable[[Found], str | None]
+"""Asked before a worker is started: None when there is room for it in the memory, else why there is none yet."""
+
+
+class Post:
+    """What is wanted of a worker, and what is known of the one that there is. With `on_demand` it is vacant until somebody asks."""
+
+    def __init__(self, launch: Launch, patience: Patience, metrics: Metrics, *, on_demand: bool) -> None:
+        self.launch = launch
+        self.patience = patience
+        self.metrics = metrics
+        self.on_demand = on_demand
+        self.room: Room = lambda _: None
+        self.full: str | None = None
+        """Why there is no room for it, while somebody waits for that."""
+        self.breaker = Breaker()
+        self.status = Status("The model is being loaded.")
+        self.handle: Handle | None = None
+        self.found: Found | None = None
+        """The model that was found last: the one that is loaded, if any is."""
+        self.capabilities: Capabilities | None = None
+        self.restarts = 0
+        self.lost: str | None = None
+        self.replace: str | None = None
+        """Why the worker is to be replaced by another although nothing is wrong with it."""
+        self.wanted = False
+        self.errors = 0
+        """Batches in a row over which the engine raised."""
+        self.answered = self.used = self.started = time.monotonic()
+        # Something to look at: a loss, a new configuration, a request for an unloaded model, rest after one.
+        self._stir = asyncio.Event()
+
+    @property
+    def state(self) -> State:
+        """What the worker is doing."""
+        return self.status.state
+
+    @property
+    def needless(self) -> bool:
+        """Whether nobody waits for a worker that is there on demand only."""
+        return self.on_demand and not self.wanted
+
+    @property
+    def usable(self) -> bool:
+        """Whether there is a worker that can be asked."""
+        return self.state is State.READY and not self.lost and not self.replace
+
+    @property
+    def next_start(self) -> float | None:
+        """Seconds until the next attempt to start a worker, when one is put off."""
+        return max(self.breaker.next - time.monotonic(), 0.0) if self.breaker.next is not None else None
+
+    def set(self, state: State, reason: str | None) -> None:
+        """Tell everybody what the worker is doing now."""
+        self.status.set(state, reason)
+        self.metrics.model_state(self.launch.model, state)
+
+    def lose(self, handle: Handle, reason: str) -> None:
+        """A worker is of no more use. The next one may be on its way already, and has done nothing wrong."""
+        if handle is self.handle and not self.lost:
+            self.lost = reason
+            self.stir()
+
+    def drop(self) -> None:
+        """End the worker's process."""
+        if self.handle:
+            self.handle.close()
+            self.handle = None
+
+    def stir(self) -> None:
+        """There is something to look at."""
+        self._stir.set()
+
+    def calm(self) -> None:
+        """It is being looked at."""
+        self._stir.clear()
+
+    async def stirred(self, seconds: float | None) -> None:
+        """Wait for something to look at, so many seconds at most."""
+        try:
+            async with asyncio.timeout(seconds):
+                await self._stir.wait()
+        except TimeoutError:
+            pass
+        self.calm()

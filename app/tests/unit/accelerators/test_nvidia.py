@@ -1,0 +1,189 @@
+"""What is found of an NVIDIA GPU, on machines that are folders; and what CUDA's driver library says, by a scripted one."""
+
+import ctypes
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from machines import FakeMachine
+
+from hailo_whisper.accelerators import accounts, cuda_probe, nvidia
+from hailo_whisper.accelerators.machine import survey
+
+
+@pytest.fixture
+def machine(tmp_path: Path) -> FakeMachine:
+    return FakeMachine(tmp_path / "root")
+
+
+@pytest.fixture
+def packages(tmp_path: Path) -> Path:
+    folder = tmp_path / "site-packages"
+    folder.mkdir()
+    return folder
+
+
+def _survey(machine: FakeMachine, packages: Path, **environ: str) -> nvidia.Nvidia:
+    return nvidia.survey(machine.root, packages=packages, environ=environ)
+
+
+def test_a_machine_without(machine: FakeMachine, packages: Path) -> None:
+    machine.board("0x8086", "0x1234", "0x030000")
+    found = _survey(machine, packages)
+    assert found == nvidia.Nvidia()
+    assert nvidia.lacking(found) == "there is no NVIDIA GPU"
+
+
+def test_a_gpu_with_all_that_it_needs(machine: FakeMachine, packages: Path) -> None:
+    machine.nvidia("550.54.14")
+    found = _survey(machine, packages)
+    assert (found.driver, found.gpus, found.boards) == ("550.54.14", (nvidia.Gpu("NVIDIA H200"),), ("0000:00:00.0",))
+    assert set(found.libraries) == {"libcuda.so.1", "libcublasLt.so.12", "libcublas.so.12"}
+    assert nvidia.lacking(found) is None
+
+
+@pytest.mark.parametrize(
+    ("text", "version"),
+    [
+        ("NVRM version: NVIDIA UNIX x86_64 Kernel Module  550.54.14  Thu Feb 22 01:44:30 UTC 2024", "550.54.14"),
+        ("NVRM version: NVIDIA UNIX Open Kernel Module for x86_64  570.133.20  Release Build  (dvs-builder@U16)", "570.133.20"),
+        ("NVRM version: something else", None),
+    ],
+)
+def test_the_drivers_version(machine: FakeMachine, packages: Path, text: str, version: str | None) -> None:
+    machine.node("nvidiactl")
+    machine.write("proc/driver/nvidia/version", text + "\n")
+    assert _survey(machine, packages).driver == version
+    machine.write("sys/module/nvidia/version", "535.1\n")
+    assert _survey(machine, packages).driver == "535.1"
+
+
+def test_libraries_of_wheels_come_first(machine: FakeMachine, packages: Path) -> None:
+    machine.nvidia()
+    for part, name in (("cublas", "libcublas.so.12"), ("cublas", "libcublasLt.so.12")):
+        (packages / "nvidia" / part / "lib").mkdir(parents=True, exist_ok=True)
+        (packages / "nvidia" / part / "lib" / name).touch()
+    found = _survey(machine, packages).libraries
+    assert found["libcublas.so.12"] == str(packages / "nvidia/cublas/lib/libcublas.so.12")
+
+
+def test_libraries_where_the_loader_looks(machine: FakeMachine, packages: Path) -> None:
+    machine.nvidia(libraries=False)
+    missing = nvidia.lacking(_survey(machine, packages)) or ""
+    assert "libcublasLt.so.12 and libcublas.so.12 cannot be found" in missing
+    assert missing.endswith("-m pip install nvidia-cublas-cu12`)")
+    machine.write("etc/ld.so.conf.d/cuda.conf", "# CUDA\n/opt/cuda/lib\n")
+    machine.write("opt/cuda/lib/libcublas.so.12", "")
+    machine.write("opt/own/libcublasLt.so.12", "")
+    assert nvidia.lacking(_survey(machine, packages, LD_LIBRARY_PATH="/opt/own:relative")) is None
+
+
+def test_cudnn_is_needed_where_ctranslate2_was_built_with_it(machine: FakeMachine, packages: Path) -> None:
+    machine.nvidia()
+    (packages / "ctranslate2.libs").mkdir()
+    (packages / "ctranslate2.libs" / "libcudnn-1234.so.9").touch()
+    assert "pip install nvidia-cudnn-cu12" in (nvidia.lacking(_survey(machine, packages)) or "")
+
+
+def test_what_is_missing_is_told_one_after_the_other(machine: FakeMachine, packages: Path) -> None:
+    machine.board("0x10de", "0x2335", "0x030200")
+    assert "without its driver (install nvidia-driver" in (nvidia.lacking(_survey(machine, packages)) or "")
+    machine.nvidia()
+    (machine.root / "dev/nvidia-uvm").unlink()
+    assert "nvidia-modprobe" in (nvidia.lacking(_survey(machine, packages)) or "")
+    machine.node("nvidia-uvm")
+    (machine.root / "usr/lib/x86_64-linux-gnu/libcuda.so.1").unlink()
+    assert "install libcuda1" in (nvidia.lacking(_survey(machine, packages)) or "")
+
+
+def test_nodes_that_the_service_may_not_open(machine: FakeMachine, packages: Path) -> None:
+    machine.nvidia()
+    machine.node("nvidiactl", 0o600)
+    found = nvidia.survey(machine.root, accounts.User("hailo-whisper", 990, (990,)), packages, {})
+    assert "may not open /dev/nvidiactl" in (nvidia.lacking(found) or "")
+
+
+class Driver:
+    """CUDA's driver library, as far as it is asked."""
+
+    def __init__(self, *, init: int = 0, version: int = 12040, gpus: int = 1) -> None:
+        self._init, self._version, self._gpus = init, version, gpus
+
+    def cuInit(self, flags: int) -> int:  # noqa: N802
+        return self._init
+
+    def cuDriverGetVersion(self, version: Any) -> None:  # noqa: N802
+        version._obj.value = self._version
+
+    def cuDeviceGetCount(self, count: Any) -> None:  # noqa: N802
+        count._obj.value = self._gpus
+
+    def cuDeviceGet(self, device: Any, number: int) -> None:  # noqa: N802
+        device._obj.value = number
+
+    def cuDeviceGetName(self, name: Any, length: int, device: Any) -> None:  # noqa: N802
+        name.value = b"NVIDIA H200"
+
+    def cuDeviceTotalMem_v2(self, memory: Any, device: Any) -> None:  # noqa: N802
+        memory._obj.value = 150_000_000_000
+
+
+def test_what_the_driver_says() -> None:
+    assert cuda_probe.answer(lambda _: Driver()) == {
+        "gpus": [{"name": "NVIDIA H200", "memory_mb": 150_000}],
+        "cuda": "12.4",
+        "trouble": None,
+    }
+
+
+@pytest.mark.parametrize(
+    ("driver", "said"),
+    [
+        (Driver(init=100), "no GPU that CUDA can use"),
+        (Driver(init=803), "restart the machine) (CUDA error 803)"),
+        (Driver(init=12345), "CUDA could not be initialised (CUDA error 12345)"),
+        (Driver(version=11080), "serves CUDA 11.8 at most, and 12 is needed"),
+        (Driver(gpus=0), "CUDA_VISIBLE_DEVICES"),
+    ],
+)
+def test_why_no_gpu_can_be_used(driver: Driver, said: str) -> None:
+    assert said in str(cuda_probe.answer(lambda _: driver)["trouble"])
+
+
+def test_a_library_that_cannot_be_loaded() -> None:
+    def load(name: str) -> Any:
+        return ctypes.CDLL(f"/nowhere/{name}")
+
+    assert "cannot be loaded: /nowhere/libcuda.so.1" in str(cuda_probe.answer(load)["trouble"])
+
+
+def test_the_probe_is_a_child() -> None:
+    """This machine's own answer: it has no driver, or it has a GPU."""
+    found = nvidia.probe()
+    assert bool(found.gpus) != bool(found.trouble)
+
+
+@pytest.mark.parametrize(
+    ("program", "said"),
+    [
+        ("import time; time.sleep(60)", "did not answer within 1 s"),
+        ("import os; os.abort()", "ended with status -6"),
+        ("print('{}')", "ended with status 0"),
+    ],
+)
+def test_a_driver_that_hangs_crashes_or_talks_nonsense(program: str, said: str) -> None:
+    assert said in (nvidia.probe(1.0, (sys.executable, "-c", program)).trouble or "")
+
+
+def test_the_driver_is_asked_only_where_all_is_there(machine: FakeMachine) -> None:
+    asked = []
+
+    def ask() -> nvidia.Probe:
+        asked.append(True)
+        return nvidia.Probe(trouble="it has failed")
+
+    assert survey(machine.root, ask=ask).lacks_cuda == "there is no NVIDIA GPU"
+    assert not asked
+    machine.nvidia()
+    assert survey(machine.root, ask=ask).lacks_cuda == "it has failed"
