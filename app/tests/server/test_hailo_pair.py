@@ -12,7 +12,7 @@ from emulated import Device
 from polling import eventually
 from serving import AMPLE, serving
 
-from hailo_whisper.engines import supervisor
+from hailo_whisper.engines import pauses
 
 # What the clip takes, so that nothing of it is left to be heard.
 TEN: dict[str, Any] = {"seconds": 10.0, "places": 64, "until": 5.2}
@@ -21,7 +21,7 @@ ENGINE = "hailo_whisper.engines.hailo.engine:HailoEngine"
 
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch, impatient: None) -> None:
-    monkeypatch.setattr(supervisor, "DEVICE_SECONDS", 0.3)
+    monkeypatch.setattr(pauses, "DEVICE", 0.3)
 
 
 @pytest.fixture
