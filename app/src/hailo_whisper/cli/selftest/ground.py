@@ -58,9 +58,11 @@ def prepare(settings: Settings, *, hardware: bool, root: Path = ROOT) -> Subject
             f"The device is held by {who}, and hailo.group is {ALONE}. Stop it first ({STOP}), or set hailo.group to SHARED for both, "
             "so that the test can share it."
         )
-    # The worker stays until all is tried, and a device that another program has is waited for no longer than it takes to say so.
-    kept = settings.model.model_copy(update={"keep_alive": -1})
-    known = settings.model_copy(update={"model": kept, "engine": settings.engine.model_copy(update={"kind": decision.kind})})
+    # The worker stays until all is tried, and nothing stands in for what is tried: it would pass for it.
+    kept = settings.model.model_copy(update={"keep_alive": -1, "fallback": []})
+    known = settings.model_copy(
+        update={"model": kept, "engine": settings.engine.model_copy(update={"kind": decision.kind, "fallback": "none"})}
+    )
     launch = assembly.launch(known, None, warm_up(settings.transcription.beam))
     return Subject(
         known,
