@@ -64,7 +64,8 @@ def test_another_model_than_the_configured_one_is_the_cpus(meant: Meant, capsys:
 
 def test_where_the_cpu_serves_too_both_forms_are_meant(meant: Meant) -> None:
     assert meant("base", models={"offered": ["base"]}) == ["Whisper-Base", "base"]
-    assert meant("whisper-base", models={"offered": ["base"]}) == ["Whisper-Base"]
+    assert meant("base", engine={"kind": "hailo", "fallback": "cpu"}) == ["Whisper-Base", "base"]
+    assert meant("whisper-base", engine={"kind": "hailo", "fallback": "cpu"}) == ["Whisper-Base"]
 
 
 def test_what_is_offered_is_no_other_model(meant: Meant) -> None:

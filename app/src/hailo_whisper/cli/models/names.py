@@ -35,8 +35,8 @@ def _meant(name: str, known: Catalog, configured: Settings, here: bool) -> list[
         say(f"{name} is the model for the CPU. For the Hailo NPU it is called {form}.")
         return [name]
     say(f"{name} on the Hailo NPU is {form}.")
-    # The CPU's form is served too, beside it.
-    both = name in known and name in configured.models.offered
+    # The CPU's form is served too, beside it or in its place.
+    both = name in known and (name in configured.models.offered or configured.engine.fallback == "cpu")
     return [form, name] if both else [form]
 
 
