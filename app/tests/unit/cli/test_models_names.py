@@ -13,7 +13,6 @@ from hailo_whisper.accelerators import hailo
 from hailo_whisper.cli import models
 from hailo_whisper.cli.models import names
 from hailo_whisper.cli.models.shared import place
-from hailo_whisper.engines.hailo import presence
 
 Meant = Callable[..., list[str]]
 
@@ -21,8 +20,8 @@ Meant = Callable[..., list[str]]
 @pytest.fixture
 def meant(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Meant:
     """Ask, with settings of the configuration, on a machine with a Hailo-10H whose HailoRT has the genai API."""
-    monkeypatch.setattr(presence, "architecture", lambda: "hailo10h")
-    monkeypatch.setattr(presence, "genai", lambda: True)
+    monkeypatch.setattr(hailo, "architecture", lambda: "hailo10h")
+    monkeypatch.setattr(hailo, "genai", lambda: True)
 
     def ask(*asked: str, dest: Path | None = None, **configured: object) -> list[str]:
         loaded = settings.parse({"engine": {"kind": "hailo"}} | configured, "here")
@@ -39,10 +38,10 @@ def test_the_configured_model_is_its_form_for_the_npu(meant: Meant, capsys: pyte
 
 
 def test_for_another_device_it_is_another_form(meant: Meant, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(presence, "architecture", lambda: "hailo8")
+    monkeypatch.setattr(hailo, "architecture", lambda: "hailo8")
     assert meant("base") == ["whisper-base-hailo8"]
-    monkeypatch.setattr(presence, "architecture", lambda: "hailo10h")
-    monkeypatch.setattr(presence, "genai", lambda: False)
+    monkeypatch.setattr(hailo, "architecture", lambda: "hailo10h")
+    monkeypatch.setattr(hailo, "genai", lambda: False)
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
     assert meant("base") == ["Whisper-Base"], "HailoRT is still to come"
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: object())

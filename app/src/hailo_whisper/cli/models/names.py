@@ -6,7 +6,6 @@ from pathlib import Path
 
 from ... import settings
 from ...accelerators import hailo
-from ...engines.hailo import presence
 from ...models import hefs
 from ...models.catalog import Catalog
 from ...settings import Settings
@@ -43,8 +42,8 @@ def _meant(name: str, known: Catalog, configured: Settings, here: bool) -> list[
 def _form(name: str, known: Catalog, resources: Path) -> str | None:
     """What the catalog calls the best form of the model for this machine's NPU; None when there is none."""
     # Where HailoRT is still to come, nothing speaks against the better form.
-    genai = presence.genai() or importlib.util.find_spec("hailo_platform") is None
-    looked = hefs.places(name, resources, presence.architecture(), genai=genai)
+    genai = hailo.genai() or importlib.util.find_spec("hailo_platform") is None
+    looked = hefs.places(name, resources, hailo.architecture(), genai=genai)
     return next((each.stored for each in looked if each.stored in known), None)
 
 
