@@ -24,14 +24,6 @@ def unit(patient: Patient) -> list[Finding]:
         shown += f"; {service.status_text}"
     if service.load_state == "masked":
         return [broken("unit", "masked", f"`systemctl unmask {SERVICE}`, then {START}.")]
-    if service.need_daemon_reload == "yes":
-        return [
-            warning(
-                "unit",
-                f"{shown}; its files changed since systemd read them",
-                f"`systemctl daemon-reload`, then `systemctl restart {SERVICE}`.",
-            )
-        ]
     if service.active_state == "failed":
         return [
             broken(
@@ -47,6 +39,14 @@ def unit(patient: Patient) -> list[Finding]:
                 "unit",
                 f"it ends and is started again ({restarts} times so far). {_last_lines(patient)}",
                 "Put that right: it goes on by itself.",
+            )
+        ]
+    if service.need_daemon_reload == "yes":
+        return [
+            warning(
+                "unit",
+                f"{shown}; its files changed since systemd read them",
+                f"`systemctl daemon-reload`, then `systemctl restart {SERVICE}`.",
             )
         ]
     if service.active_state == "inactive" and socket.active_state != "active":
@@ -65,7 +65,7 @@ def device(patient: Patient) -> list[Finding]:
     if hidden := patient.hidden:
         drop_in = f"/etc/systemd/system/hailo-whisper.service.d/10-{hidden[0]}.conf"
         cure = (
-            f"Let it in by a drop-in with PrivateDevices=no and DeviceAllow= ({drop_in}): the role `accelerator` writes it. "
+            f"Let it in by a drop-in with PrivateDevices=no and DeviceAllow= ({drop_in}): the role `accelerator` writes it, and so does the package hailo-whisper-accel-{hidden[0]}. "
             f"Then `systemctl daemon-reload` and `systemctl restart {SERVICE}`."
         )
         bad = broken if patient.settings.engine.kind in ("hailo", "cuda") else warning
