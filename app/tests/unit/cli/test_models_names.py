@@ -109,3 +109,10 @@ def test_from_the_command_to_where_hailo_apps_looks(
     assert run("verify", "base") == "ok Whisper-Base\n"
     assert run("remove", "Whisper-Base") == "removed Whisper-Base\n"
     assert not shown.is_symlink()
+    # What hailo-apps has fetched itself is taken from there, pinned, and lies in one place then.
+    shown.write_bytes(hef())
+    assert run("pull", "base", "--check", "--source", "folder:/nowhere") == "would repair Whisper-Base\n"
+    assert run("pull", "base", "--check", "--force") == "would pull Whisper-Base\n"
+    assert run("pull", "base", "--source", "folder:/nowhere") == f"pulled Whisper-Base from folder:{shown.parent}\n"
+    assert shown.is_symlink()
+    assert shown.read_bytes() == hef()
