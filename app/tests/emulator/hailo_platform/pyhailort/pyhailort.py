@@ -98,6 +98,7 @@ class Control:
     def identify(self) -> BoardInformation:
         with _wrapped():
             _pyhailort.check("identify")
+            _pyhailort.Node().release()
         architecture = DeviceArchitectureTypes[control.value("arch", "HAILO10H")]
         return BoardInformation(f"{control.VERSION} (release,app)", "Hailo-10H", architecture, "EMULATED00000000")
 
