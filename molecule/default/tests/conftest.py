@@ -1,15 +1,15 @@
 """What the tests of a deployed machine share. `host` is testinfra's; requests come from outside, as a user's do."""
 
-import os
 import re
 import subprocess
 from collections.abc import Callable, Iterator
+from functools import partial
 
 import jiwer
 import pytest
 from testinfra.host import Host
 
-from service import DATA, PROJECT, Service
+from service import DATA, PROJECT, Service, run_playbook
 
 INVENTORY = PROJECT / "molecule/shared/inventory"
 
@@ -42,15 +42,4 @@ def wer() -> Callable[[str], float]:
 def playbook(name: str) -> Callable[..., "subprocess.CompletedProcess[str]"]:
     """Run a playbook against the machine of the test."""
 
-    def run(playbook: str, *arguments: str) -> "subprocess.CompletedProcess[str]":
-        return subprocess.run(
-            ["ansible-playbook", "--inventory", INVENTORY, "--limit", name, f"playbooks/{playbook}", *arguments],
-            cwd=PROJECT,
-            env=os.environ | {"ANSIBLE_NOCOLOR": "1", "ANSIBLE_CONFIG": str(PROJECT / "ansible.cfg")},
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-
-    return run
+    return partial(run_playbook, INVENTORY, name)

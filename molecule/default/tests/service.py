@@ -1,5 +1,6 @@
 """The service of a machine, seen from outside, as a user sees it."""
 
+import os
 import subprocess
 import time
 from pathlib import Path
@@ -10,6 +11,19 @@ import pytest
 PROJECT = Path(__file__).resolve().parents[3]
 DATA = PROJECT / "app/src/hailo_whisper/data"
 KEY_FILE = "/etc/hailo/hailo-whisper.keys"
+
+
+def run_playbook(inventory: Path, machine: str, playbook: str, *arguments: str) -> "subprocess.CompletedProcess[str]":
+    """Run a playbook against one machine."""
+    return subprocess.run(
+        ["ansible-playbook", "--inventory", inventory, "--limit", machine, f"playbooks/{playbook}", *arguments],
+        cwd=PROJECT,
+        env=os.environ | {"ANSIBLE_NOCOLOR": "1", "ANSIBLE_CONFIG": str(PROJECT / "ansible.cfg")},
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
 
 
 class Service:
