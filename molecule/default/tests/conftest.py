@@ -1,6 +1,5 @@
 """What the tests of a deployed machine share. `host` is testinfra's; requests come from outside, as a user's do."""
 
-import re
 import subprocess
 from collections.abc import Callable, Iterator
 from functools import partial
@@ -9,7 +8,7 @@ import jiwer
 import pytest
 from testinfra.host import Host
 
-from service import DATA, PROJECT, Service, run_playbook
+from service import CLIP, PROJECT, Service, run_playbook, words
 
 INVENTORY = PROJECT / "molecule/shared/inventory"
 
@@ -30,12 +29,7 @@ def service(name: str) -> Iterator[Service]:
 @pytest.fixture(scope="session")
 def wer() -> Callable[[str], float]:
     """The word error rate of a text against the text of the clip, without case, punctuation and hyphens."""
-
-    def words(text: str) -> str:
-        return " ".join(re.findall(r"[a-z0-9']+", text.lower()))
-
-    expected = words((DATA / "clip.txt").read_text(encoding="utf-8"))
-    return lambda text: float(jiwer.wer(expected, words(text)))
+    return lambda text: float(jiwer.wer(words(CLIP), words(text)))
 
 
 @pytest.fixture
