@@ -7,7 +7,7 @@ import tempfile
 import time
 from pathlib import Path
 
-VERSIONS = ("5.1.1", "5.2.0", "5.3.0")
+VERSIONS = ("4.23.0", "5.1.1", "5.2.0", "5.3.0")
 VERSION = os.environ.get("HAILO_EMULATOR_VERSION", "5.2.0")
 if VERSION not in VERSIONS:
     raise ImportError(f"the emulator knows the versions {', '.join(VERSIONS)}, and HAILO_EMULATOR_VERSION is {VERSION!r}")
@@ -48,6 +48,11 @@ def node() -> Path | None:
     """The device's node, where it has one."""
     found = [path for pattern in ("hailo[0-9]*", "h1x-[0-9]*") for path in sorted(Path(NODES).glob(pattern))] if NODES else []
     return found[0] if found else None
+
+
+def architecture() -> str:
+    """What the device is: "hailo8", "hailo8l" or "hailo10h"."""
+    return value("arch", "HAILO10H" if not VERSION.startswith("4.") else "HAILO8").lower()
 
 
 def suffer(moment: str) -> int | None:
