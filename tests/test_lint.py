@@ -22,7 +22,7 @@ LINTERS = {
     "ruff-check": ["ruff", "check", "."],
     "ruff-format": ["ruff", "format", "--check", "."],
     "mypy-app": ["mypy", "--config-file", "pyproject.toml"],
-    "mypy-house": ["mypy", "--strict", "--config-file=", "--scripts-are-modules", "script/wheels", "tests"],
+    "mypy-house": ["mypy", "--strict", "--config-file=", "--scripts-are-modules", "script/wheels", "plugins", "tests"],
     "mypy-bench": ["env", "MYPYPATH=app/src", "mypy", "--strict", "--config-file=", "--follow-imports=silent", *UNTYPED, "bench"],
     "mypy-molecule": ["mypy", "--strict", "--config-file=", *UNTYPED, "."],
     "yamllint": ["yamllint", "--strict", "."],

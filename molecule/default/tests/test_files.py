@@ -12,6 +12,8 @@ MADE = [
     ("/opt/hailo-whisper/installed", "root", "root", 0o644),
     ("/usr/lib/systemd/system/hailo-whisper.socket", "root", "root", 0o644),
     ("/usr/lib/systemd/system/hailo-whisper.service", "root", "root", 0o644),
+    ("/etc/ansible/facts.d", "root", "root", 0o755),
+    ("/etc/ansible/facts.d/hailo_whisper.fact", "root", "root", 0o755),
     ("/etc/hailo", "root", "root", 0o755),
     ("/etc/hailo/hailo-whisper.yaml", "root", "root", 0o644),
     (KEY_FILE, "root", "hailo-whisper", 0o640),

@@ -4,6 +4,7 @@ import json
 import re
 import subprocess
 from collections.abc import Callable
+from pathlib import Path
 
 import httpx
 import pytest
@@ -28,6 +29,25 @@ def test_verify_prints_what_was_heard(playbook: Playbook) -> None:
     done = playbook("verify.yml")
     assert done.returncode == 0, done.stdout + done.stderr
     assert "heard: Unless to be rather" in done.stdout
+
+
+def test_the_report_has_the_machine_as_the_inventory_does(
+    name: str, service: Service, playbook: Playbook, tmp_path: Path
+) -> None:
+    service.await_ready()
+    done = playbook(
+        "report.yml",
+        "--extra-vars",
+        json.dumps({"hailo_whisper_report_folder": str(tmp_path), "hailo_whisper_report_strict": True}),
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "1 of 1 ready, 0 not as the inventory has them." in done.stdout
+    (row,) = json.loads((tmp_path / "report.json").read_text())["hosts"]
+    about = {key: row[key] for key in ("host", "state", "method", "reason", "drifts")}
+    assert about == {"host": name, "state": "ready", "method": "venv", "reason": None, "drifts": []}
+    assert row["version"] == row["facts"]["service"]["version"]
+    assert re.fullmatch("[0-9a-f]{64}", row["sum"])
+    assert f"<td>{name}</td>" in (tmp_path / "report.html").read_text()
 
 
 def test_a_misspelt_setting_is_refused_and_changes_nothing(host: Host, service: Service, playbook: Playbook) -> None:
