@@ -90,8 +90,9 @@ class Service(http.server.BaseHTTPRequestHandler):
 @pytest.fixture
 def service(root: Path, systemctl: Path) -> Iterator[type[Service]]:
     class Answers(Service):
-        answers = {"/health": (200, b'{"status": "ok", "version": "1.1"}')}
+        pass
 
+    Answers.answers = {"/health": (200, b'{"status": "ok", "version": "1.1"}')}
     (systemctl / "active").write_text("active\n")
     with http.server.HTTPServer(("127.0.0.1", 0), Answers) as server:
         settings = SETTINGS | {"server": {"host": "0.0.0.0", "port": server.server_port}}
@@ -170,7 +171,8 @@ def report() -> Any:
     """The plugin."""
     path = Path(__file__).resolve().parent.parent / "plugins/filter/report.py"
     specification = importlib.util.spec_from_file_location("report", path)
-    assert specification and specification.loader
+    assert specification
+    assert specification.loader
     module = importlib.util.module_from_spec(specification)
     specification.loader.exec_module(module)
     return module
@@ -288,7 +290,7 @@ def test_the_playbook_reports_on_who_is_there_and_who_is_not(project: Path, tmp_
     folder, facts = tmp_path / "report", tmp_path / "facts"
     facts.mkdir()
     hosts: dict[str, Any] = {
-        "here": {"ansible_connection": "local", "report_facts": str(facts)},
+        "here": {"ansible_connection": "local"},
         # Nobody listens there.
         "gone": {"ansible_host": "127.0.0.1", "ansible_port": 1, "ansible_connection": "ssh"},
     }
@@ -300,8 +302,9 @@ def test_the_playbook_reports_on_who_is_there_and_who_is_not(project: Path, tmp_
 
     def run(**variables: Any) -> "subprocess.CompletedProcess[str]":
         command = ["ansible-playbook", "--inventory", str(tmp_path / "hosts.yml"), "playbooks/report.yml"]
+        chosen = {"hailo_whisper_report_folder": str(folder), "report_facts": str(facts)} | variables
         return subprocess.run(
-            [*command, "--extra-vars", json.dumps({"hailo_whisper_report_folder": str(folder)} | variables)],
+            [*command, "--extra-vars", json.dumps(chosen)],
             cwd=project,
             env=os.environ | {"ANSIBLE_NOCOLOR": "1", "ANSIBLE_CONFIG": str(project / "ansible.cfg")},
             stdin=subprocess.DEVNULL,
