@@ -136,10 +136,10 @@ def test_every_other_field(client: openai.OpenAI, clip: bytes, clip_text: str) -
         keywords=["rather", "selfish"],
         languages=["en"],
         prompt="A sentence.",
-        temperature=0.2,
+        # Above 0 the decoder draws lots: so little above that it draws the likeliest, or next to it.
+        temperature=0.02,
     )
-    # Above 0 the decoder draws lots, and now and then another word.
-    assert_heard(found.text, clip_text, wrong=0.3)
+    assert_heard(found.text, clip_text)
     named = client.audio.transcriptions.create(model="whisper-1", file=clip, language="English", response_format="verbose_json")
     assert named.language == "english"
     with pytest.raises(openai.BadRequestError) as caught:
