@@ -164,7 +164,17 @@ def test_the_configuration_of_debians_prometheus(project: Path, tmp_path: Path, 
     play = {"hosts": "all", "gather_facts": False, "tasks": [{"ansible.builtin.template": template}]}
     (tmp_path / "play.yml").write_text(json.dumps([play]))
     command = ["ansible-playbook", "--inventory=this-machine,", "--connection=local", str(tmp_path / "play.yml")]
-    subprocess.run([*command, "--extra-vars", json.dumps(variables)], check=True, capture_output=True, stdin=subprocess.DEVNULL)
+    environment = os.environ | {"ANSIBLE_CONFIG": str(project / "ansible.cfg")}
+    done = subprocess.run(
+        [*command, "--extra-vars", json.dumps(variables)],
+        cwd=project,
+        env=environment,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
     assert "17 rules found" in promtool("check", "config", str(to))
     written = load(to)
     assert written["global"] == {"scrape_interval": "7s", "evaluation_interval": "7s"}

@@ -180,7 +180,7 @@ def report() -> Any:
 
 def host(**more: Any) -> dict[str, Any]:
     """The variables of a host that is as it should be; `service`, `settings` and the like change what its fact says."""
-    inventory = more.pop("inventory", {})
+    inventory: dict[str, Any] = more.pop("inventory", {})
     facts = {
         "version": "1.2",
         "method": "venv",

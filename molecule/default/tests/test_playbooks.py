@@ -3,6 +3,7 @@
 import json
 import re
 import subprocess
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -48,6 +49,32 @@ def test_the_report_has_the_machine_as_the_inventory_does(
     assert row["version"] == row["facts"]["service"]["version"]
     assert re.fullmatch("[0-9a-f]{64}", row["sum"])
     assert f"<td>{name}</td>" in (tmp_path / "report.html").read_text()
+
+
+def test_prometheus_is_installed_and_watches_the_machine(
+    host: Host, name: str, service: Service, playbook: Playbook, tmp_path: Path
+) -> None:
+    if not name.endswith("debian12"):
+        pytest.skip("the other machine has no network to fetch Prometheus by")
+    service.await_ready()
+    (tmp_path / "hosts.yml").write_text(json.dumps({"monitoring": {"hosts": {name: {"hailo_whisper_monitoring_install": True}}}}))
+    command = [
+        "monitoring.yml",
+        "--inventory",
+        str(tmp_path / "hosts.yml"),
+        "--extra-vars",
+        "hailo_whisper_monitoring_interval=1s",
+    ]
+    first, again = playbook(*command), playbook(*command)
+    assert first.returncode == 0, first.stdout + first.stderr
+    assert " changed=0 " in again.stdout, again.stdout + again.stderr
+    query = f"http://127.0.0.1:9090/api/v1/query?query=hailo_whisper_ready%7Binstance=%22{name}%22%7D"
+    ask = f"import urllib.request; print(urllib.request.urlopen('{query}').read().decode())"
+    end = time.monotonic() + 30
+    while not (found := json.loads(host.check_output(f'python3 -c "{ask}"'))["data"]["result"]):
+        assert time.monotonic() < end, "Prometheus has not asked the machine"
+        time.sleep(0.5)
+    assert found[0]["value"][1] == "1"
 
 
 def test_a_misspelt_setting_is_refused_and_changes_nothing(host: Host, service: Service, playbook: Playbook) -> None:
