@@ -33,6 +33,16 @@ LINTERS = {
         "plugins",
         "tests",
     ],
+    "mypy-packaging": [
+        "env",
+        "MYPYPATH=../app/src",
+        "mypy",
+        "--strict",
+        "--config-file=",
+        "--follow-imports=silent",
+        *UNTYPED,
+        ".",
+    ],
     "mypy-bench": ["env", "MYPYPATH=app/src", "mypy", "--strict", "--config-file=", "--follow-imports=silent", *UNTYPED, "bench"],
     "mypy-molecule": ["mypy", "--strict", "--config-file=", *UNTYPED, "."],
     "yamllint": ["yamllint", "--strict", "."],
@@ -40,7 +50,7 @@ LINTERS = {
     "shellcheck": ["shellcheck", "--external-sources", "--source-path=."],
 }
 # Where a linter works, if that is not the top: it finds the modules that the files import beside them.
-FOLDERS = {"mypy-app": "app", "mypy-molecule": "molecule/default/tests"}
+FOLDERS = {"mypy-app": "app", "mypy-packaging": "packaging", "mypy-molecule": "molecule/default/tests"}
 
 
 @pytest.mark.timeout(600)

@@ -14,7 +14,7 @@ def run(project: Path, *command: str) -> "subprocess.CompletedProcess[str]":
     )
 
 
-@pytest.mark.parametrize("script", ["bootstrap", "demo", "test", "host", "lint", "wheels", "bench"])
+@pytest.mark.parametrize("script", ["bootstrap", "demo", "test", "host", "lint", "wheels", "bench", "build-deb"])
 def test_help(project: Path, script: str) -> None:
     done = run(project, f"script/{script}", "--help")
     assert done.returncode == 0, done.stderr
@@ -28,11 +28,26 @@ def test_help(project: Path, script: str) -> None:
         ("demo", "does not know nonsense"),
         ("test", "has no part nonsense"),
         ("host", "Usage:"),
+        ("build-deb", "does not know nonsense"),
     ],
 )
 def test_nonsense_is_refused(project: Path, script: str, sentence: str) -> None:
     done = run(project, f"script/{script}", "nonsense")
     assert done.returncode == 2
+    assert sentence in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status", "sentence"),
+    [
+        (["--suite", "buster"], 1, "no build for the Debian release buster"),
+        (["--arch", "riscv64"], 1, "no build for the architecture riscv64"),
+        (["--suite"], 2, "--suite needs a value"),
+    ],
+)
+def test_a_package_for_another_system_is_refused(project: Path, arguments: list[str], status: int, sentence: str) -> None:
+    done = run(project, "script/build-deb", *arguments)
+    assert done.returncode == status
     assert sentence in done.stderr
 
 

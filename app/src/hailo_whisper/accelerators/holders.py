@@ -4,6 +4,8 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
+from .files import opened
+
 NODES = ("/dev/hailo", "/dev/h1x-")
 """How the names of the device's nodes begin: up to driver 5.2, and from 5.3 on."""
 WORKER = b"hailo_whisper.engines.worker"
@@ -25,7 +27,9 @@ class Holder:
 def found(proc: Path = Path("/proc")) -> list[Holder]:
     """The programs that have the device open, other than this one."""
     folders = sorted(proc.glob("[0-9]*"), key=lambda folder: int(folder.name))
-    others = [folder for folder in folders if int(folder.name) != os.getpid() and _has_open(folder / "fd")]
+    others = [
+        folder for folder in folders if int(folder.name) != os.getpid() and any(each.startswith(NODES) for each in opened(folder))
+    ]
     return [Holder(int(folder.name), _name(folder), _is_worker(folder)) for folder in others]
 
 
@@ -33,13 +37,6 @@ def holders(proc: Path = Path("/proc")) -> str:
     """A sentence that names them; empty when none can be seen."""
     names = ", ".join(map(str, found(proc)))
     return f"It is held by {names}." if names else ""
-
-
-def _has_open(descriptors: Path) -> bool:
-    try:
-        return any(str(entry.readlink()).startswith(NODES) for entry in descriptors.iterdir())
-    except OSError:
-        return False
 
 
 def _name(folder: Path) -> str:

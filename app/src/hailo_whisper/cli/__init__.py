@@ -8,17 +8,12 @@ from collections.abc import Sequence
 from .. import __version__
 from ..failure import Failure
 
-COMMANDS = ("serve", "transcribe", "models", "config", "keys")
+COMMANDS = ("serve", "transcribe", "models", "config", "keys", "doctor")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command. Returns its exit status: 0 done, 1 refused or failed with a sentence, 2 wrong usage, 130 interrupted."""
-    parser = argparse.ArgumentParser(prog="hailo-whisper", description="A private, OpenAI-compatible speech service.")
-    parser.add_argument("--version", action="version", version=f"hailo-whisper {__version__}")
-    subparsers = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
-    for command in COMMANDS:
-        importlib.import_module(f"{__name__}.{command}").add_parser(subparsers)
-    args = parser.parse_args(argv)
+    args = parser().parse_args(argv)
     try:
         return int(args.run(args))
     except Failure as failure:
@@ -28,3 +23,13 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 0
     except KeyboardInterrupt:
         return 130
+
+
+def parser() -> argparse.ArgumentParser:
+    """The parser of the command line, of which the manual page and the completion are made too."""
+    whole = argparse.ArgumentParser(prog="hailo-whisper", description="A private, OpenAI-compatible speech service.")
+    whole.add_argument("--version", action="version", version=f"hailo-whisper {__version__}")
+    subparsers = whole.add_subparsers(dest="command", metavar="COMMAND", required=True)
+    for command in COMMANDS:
+        importlib.import_module(f"{__name__}.{command}").add_parser(subparsers)
+    return whole

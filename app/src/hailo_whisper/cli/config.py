@@ -5,6 +5,7 @@ import difflib
 import json
 import os
 import stat
+import subprocess
 import tempfile
 from pathlib import Path
 
@@ -27,6 +28,7 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
     )
     render.add_argument("--root", type=Path, default=Path("/"), metavar="DIR", help="write below this folder instead of /")
     render.add_argument("--check", action="store_true", help="write nothing, say what would change")
+    render.add_argument("--reload", action="store_true", help="have systemd read its units again when a drop-in has changed")
     render.add_argument("--diff", action="store_true", help="show what changes as a unified diff")
     render.set_defaults(run=_render)
 
@@ -44,7 +46,9 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
 
 def _render(args: argparse.Namespace) -> int:
     config = _valid(args.source)
-    files = {Path("etc/xdg") / settings.RENDERED: settings.dump(config)} | dropins.render(config)
+    units = dropins.render(config)
+    files = {Path("etc/xdg") / settings.RENDERED: settings.dump(config)} | units
+    changed = set()
     for relative, text in files.items():
         path = args.root / relative
         try:
@@ -58,10 +62,24 @@ def _render(args: argparse.Namespace) -> int:
                 print("".join(lines), end="")
             if not args.check:
                 _write(path, text)
+                changed.add(relative)
             print(f"{'would change' if args.check else 'changed'} {path}")
         except OSError as error:
             raise Failure(f"{path} cannot be written: {error.strerror}. Run this as root, with room on the disk.") from None
+    if args.reload and changed & set(units):
+        _reload()
     return 0
+
+
+def _reload() -> None:
+    try:
+        done = subprocess.run(
+            ["systemctl", "daemon-reload"], stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60, check=False
+        )
+    except (OSError, subprocess.TimeoutExpired) as error:
+        raise Failure(f"systemd could not be told: {error}. Run `systemctl daemon-reload`.") from None
+    if done.returncode:
+        raise Failure(f"systemd could not be told: {done.stderr.strip()} Run `systemctl daemon-reload`.")
 
 
 def _check(args: argparse.Namespace) -> int:

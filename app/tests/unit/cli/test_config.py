@@ -105,6 +105,36 @@ class TestRender:
         assert f"unchanged {root / SERVICE}" in lines
         assert "8080" in (root / SOCKET).read_text()
 
+    @pytest.fixture
+    def systemctl(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+        """Stands for systemctl, and writes down what it is called with."""
+        folder = tmp_path / "bin"
+        folder.mkdir()
+        (folder / "systemctl").write_text(f'#!/bin/sh\necho "$@" >>{folder}/calls\n')
+        (folder / "systemctl").chmod(0o755)
+        monkeypatch.setenv("PATH", f"{folder}:{os.environ['PATH']}")
+        return folder
+
+    def test_systemd_is_told_of_changed_drop_ins_when_asked(self, source: Path, root: Path, systemctl: Path) -> None:
+        assert _render(source, root) == 0
+        source.write_text(source.read_text().replace("8080", "9090"))
+        assert _render(source, root, "--reload", "--check") == 0
+        assert not (systemctl / "calls").exists()
+        assert _render(source, root, "--reload") == 0
+        assert (systemctl / "calls").read_text() == "daemon-reload\n"
+        source.write_text(source.read_text() + "model: {name: tiny}\n")
+        assert _render(source, root, "--reload") == 0
+        assert (systemctl / "calls").read_text() == "daemon-reload\n", "the JSON is none of its business"
+
+    @pytest.mark.parametrize("script", ["#!/bin/sh\necho no bus >&2; exit 1\n", "#!/nowhere\n"], ids=["refuses", "broken"])
+    def test_a_systemd_that_cannot_be_told_is_a_failure(
+        self, source: Path, root: Path, systemctl: Path, script: str, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        (systemctl / "systemctl").write_text(script)
+        assert _render(source, root, "--reload") == 1
+        assert "Run `systemctl daemon-reload`." in capsys.readouterr().err
+        assert (root / JSON).exists()
+
     def test_what_is_rendered_replaces_the_file_and_is_not_written_into_it(self, source: Path, root: Path) -> None:
         """A reader that has the old file open goes on reading the old text."""
         _render(source, root)

@@ -158,6 +158,35 @@ def test_path_prints_the_folder_or_the_cure(dest: Path, stick: Path, capsys: pyt
     assert _out(capsys) == [str(dest / "one")]
 
 
+def test_path_without_a_name_is_that_of_the_configured_model(
+    dest: Path, stick: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name, value in {"XDG_CONFIG_HOME": dest, "XDG_CONFIG_DIRS": dest, "HAILO_WHISPER_STORAGE_MODELS": dest}.items():
+        monkeypatch.setenv(name, str(value))
+    monkeypatch.setenv("HAILO_WHISPER_MODEL_NAME", "two")
+    with pytest.raises(ModelUnusable, match="Run `hailo-whisper models pull two`"):
+        _run("path")
+    _run("pull", "two", "--source", f"folder:{stick}")
+    _out(capsys)
+    assert _run("path") == 0
+    assert _out(capsys) == [str(dest / "two")]
+
+
+def test_path_without_a_name_is_the_configured_folder(
+    dest: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(dest))
+    monkeypatch.setenv("XDG_CONFIG_DIRS", str(dest))
+    monkeypatch.setenv("HAILO_WHISPER_MODEL_PATH", str(dest / "mine"))
+    with pytest.raises(ModelUnusable, match="mine does not exist"):
+        _run("path")
+    (dest / "mine").mkdir(parents=True)
+    for name, data in FILES.items():
+        (dest / "mine" / name).write_bytes(data)
+    assert _run("path") == 0
+    assert _out(capsys) == [str(dest / "mine")]
+
+
 def test_without_dest_the_store_is_the_configured_one(
     dest: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -3,7 +3,9 @@
 import argparse
 import json
 from collections.abc import Iterator
+from pathlib import Path
 
+from ... import settings
 from ...models.catalog import Model
 from ...models.store import ModelMissing, ModelUnusable, Store, read_manifest, recorded_entry
 from .shared import Place, say
@@ -18,7 +20,7 @@ def add_actions(actions: "argparse._SubParsersAction[argparse.ArgumentParser]") 
     show.set_defaults(act=_list)
     yield show
     path = actions.add_parser("path", help="print the folder of a complete model")
-    path.add_argument("name", metavar="NAME")
+    path.add_argument("name", nargs="?", metavar="NAME", help="default: the model of the configuration")
     path.set_defaults(act=_path)
     yield path
 
@@ -66,5 +68,11 @@ def _described(model: Model, store: Store) -> dict[str, object]:
 
 
 def _path(args: argparse.Namespace, place: Place) -> int:
-    print(place.store.path(args.name))
+    configured = settings.load(missing_ok=True).model
+    if args.name is None and configured.path:
+        folder = Path(configured.path)
+        place.store.check_folder(folder)
+    else:
+        folder = place.store.path(args.name or configured.name)
+    print(folder)
     return 0

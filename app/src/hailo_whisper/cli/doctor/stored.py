@@ -1,0 +1,90 @@
+"""Checks of the models, and of the engine that they are for."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+from ...failure import Failure
+from ...models import catalog
+from ...models import format as formats
+from ...models.store import Store
+from .. import assembly, engines
+from .finding import Finding, State, broken, ok, told, warning
+from .patient import Patient
+
+
+def models(patient: Patient) -> list[Finding]:
+    """Whether the configured model is there and as it was verified, and those that are offered beside it."""
+    settings = patient.settings
+    try:
+        store = Store(Path(settings.storage.models), catalog.load(extra=Path(settings.models.catalog)))
+    except Failure as error:
+        return [told("model", State.BROKEN, error)]
+    kind = decided(patient).kind
+    try:
+        first = _npu_model(patient) if kind == "hailo" else _model(store, settings.model.name, settings.model.path)
+    except Failure as error:
+        stands = next(iter(_usable(store, settings.model.fallback)), None)
+        first = told("model", State.BROKEN, error)
+        if stands and kind != "hailo":
+            first = replace(first, state=State.WARNING, found=f"{first.found}; {stands} stands in for it (model.fallback)")
+    findings = [first]
+    for name in assembly.offered(settings):
+        try:
+            found = _model(store, name, None)
+        except Failure as error:
+            found = told("model", State.WARNING, error)
+        findings.append(replace(found, check="model-offered"))
+    return findings
+
+
+def engine(patient: Patient) -> list[Finding]:
+    """Which engine the service takes, and why."""
+    decision, present = decided(patient), patient.machine.npu.present or patient.machine.gpu.present
+    if patient.settings.engine.kind != "auto":
+        lacks = engines.lacking(decision.kind, patient.settings, patient.machine)
+        if lacks:
+            cure = "Put it right, or set engine.kind to auto, which takes the CPU until then."
+            return [broken("engine", f"{decision.reason} But {lacks}", cure)]
+    shown = f"{decision.kind}: {decision.reason}"
+    if decision.kind == engines.CPU and decision.lacking and present:
+        return [warning("engine", shown, "There is an accelerator that could do it: put right what is missing.")]
+    return [ok("engine", shown)]
+
+
+def decided(patient: Patient) -> engines.Decision:
+    """The engine that the service takes: with `auto` the CPU where its unit hides the devices, whatever they are like."""
+    decision = engines.decide(patient.settings, patient.machine)
+    if patient.settings.engine.kind == "auto" and decision.kind != engines.CPU and patient.hidden:
+        why = f"the unit hides the {decision.kind if decision.kind == 'hailo' else 'nvidia'} device (see unit-device)"
+        return engines.Decision(engines.CPU, f"the CPU transcribes: {why}", {decision.kind: why})
+    return decision
+
+
+def _model(store: Store, name: str, path: str | None) -> Finding:
+    if path:
+        folder = Path(path)
+        formats.check_whisper(folder)
+        store.check_folder(folder)
+        return ok("model", f"{folder}, a folder of your own, whose sums nobody knows")
+    store.check(name)
+    shown = f"{name} in {store.folder(name)}"
+    if store.is_as_verified(name):
+        return ok("model", f"{shown}, as it was verified")
+    return warning(
+        "model", f"{shown}, changed or copied since it was verified", f"`hailo-whisper models verify {name}` reads all of it."
+    )
+
+
+def _npu_model(patient: Patient) -> Finding:
+    found = engines.hefs(patient.settings).find()
+    return ok("model", f"{found.name}: {found.path}{', as it was verified' if found.sha256 else ', whose sum nobody knows'}")
+
+
+def _usable(store: Store, names: list[str]) -> Iterator[str]:
+    for name in names:
+        try:
+            store.check(name)
+        except Failure:
+            continue
+        yield name

@@ -1,0 +1,94 @@
+"""Checks of the systemd unit: installed, enabled, active, what changes it, and whether it lets the device in."""
+
+import json
+
+from ...accelerators.files import matching
+from .finding import Finding, broken, ok, warning
+from .patient import Patient
+from .units import SERVICE, SOCKET
+
+START = f"`systemctl enable --now {SOCKET} {SERVICE}`"
+LINES = "3"
+
+
+def unit(patient: Patient) -> list[Finding]:
+    """How the service's unit is."""
+    if patient.units is None:
+        return [ok("unit", "no systemd here, or it does not answer")]
+    service, socket = patient.units.service, patient.units.socket
+    if not service.installed:
+        return [ok("unit", f"{SERVICE} is not installed: the program runs by hand, or in a container")]
+    drop_ins = ", ".join(path.rpartition("/")[2] for path in service.drop_ins) or "none"
+    shown = f"{service.unit_file_state}, {service.active_state} ({service.sub_state}), drop-ins: {drop_ins}"
+    if service.status_text:
+        shown += f"; {service.status_text}"
+    if service.load_state == "masked":
+        return [broken("unit", "masked", f"`systemctl unmask {SERVICE}`, then {START}.")]
+    if service.need_daemon_reload == "yes":
+        return [
+            warning(
+                "unit",
+                f"{shown}; its files changed since systemd read them",
+                f"`systemctl daemon-reload`, then `systemctl restart {SERVICE}`.",
+            )
+        ]
+    if service.active_state == "failed":
+        return [
+            broken(
+                "unit",
+                f"{shown}, result: {service.result}. {_last_lines(patient)}",
+                f"Put that right, then `systemctl restart {SERVICE}`.",
+            )
+        ]
+    if service.sub_state == "auto-restart":
+        restarts = service.properties.get("NRestarts", "?")
+        return [
+            broken(
+                "unit",
+                f"it ends and is started again ({restarts} times so far). {_last_lines(patient)}",
+                "Put that right: it goes on by itself.",
+            )
+        ]
+    if service.active_state == "inactive" and socket.active_state != "active":
+        return [broken("unit", shown, f"{START}.")]
+    if service.unit_file_state != "enabled":
+        return [warning("unit", shown, f"It does not come up by itself after a restart of the machine: {START}.")]
+    return [ok("unit", shown)]
+
+
+def device(patient: Patient) -> list[Finding]:
+    """Whether the hardened unit lets the accelerators in; where it does not, the service sees none."""
+    if not patient.installed or patient.units is None:
+        return []
+    if not patient.machine.npu.nodes and not patient.machine.gpu.nodes:
+        return []
+    if hidden := patient.hidden:
+        drop_in = f"/etc/systemd/system/hailo-whisper.service.d/10-{hidden[0]}.conf"
+        cure = (
+            f"Let it in by a drop-in with PrivateDevices=no and DeviceAllow= ({drop_in}): the role `accelerator` writes it. "
+            f"Then `systemctl daemon-reload` and `systemctl restart {SERVICE}`."
+        )
+        bad = broken if patient.settings.engine.kind in ("hailo", "cuda") else warning
+        return [bad("unit-device", f"the unit hides all devices (PrivateDevices=yes), {' and '.join(hidden)} too", cure)]
+    return [ok("unit-device", f"the unit lets devices in ({', '.join(_names(patient)) or 'by its own lines'})")]
+
+
+def _names(patient: Patient) -> list[str]:
+    folder = patient.root / "etc/systemd/system/hailo-whisper.service.d"
+    return [path.name for path in matching(folder, "10-*.conf")]
+
+
+def _last_lines(patient: Patient) -> str:
+    said = patient.ask(["journalctl", "-u", SERVICE, "-n", LINES, "-o", "cat", "--no-pager", "-q"])
+    if not said:
+        return f"`journalctl -u {SERVICE}` says why{'' if patient.is_root else ', to root'}."
+    return "The log ends with: " + " / ".join(_message(line) for line in said.splitlines())
+
+
+def _message(line: str) -> str:
+    """The message of a line, which the service writes as JSON."""
+    try:
+        data = json.loads(line)
+    except ValueError:
+        return line
+    return str(data.get("message", line)) if isinstance(data, dict) else line

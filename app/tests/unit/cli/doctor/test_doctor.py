@@ -1,0 +1,162 @@
+"""The command: the table, the JSON, the exit status, and that nothing is waited for long."""
+
+import io
+import json
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+from machines import FakeMachine
+
+from hailo_whisper.cli import doctor, main
+from hailo_whisper.cli.doctor import examination, report
+from hailo_whisper.cli.doctor.finding import Finding, State, broken, ok, warning, worst
+from hailo_whisper.cli.doctor.patient import ask
+from hailo_whisper.cli.engines import Decision
+
+FINDINGS = [
+    ok("clock", "2026-11-21"),
+    warning("cpu", "an old one " * 8, "Buy " + "another " * 12),
+    broken("unit-device", "hidden", "Let it in."),
+]
+DECISION = Decision("ctranslate2", "the CPU transcribes: there is nothing else", {"hailo": "there is no Hailo device"})
+
+
+def test_the_table_is_plain_when_it_is_piped() -> None:
+    text = report.as_table(FINDINGS, None)
+    assert text.splitlines()[:2] == ["STATE    CHECK       FOUND", "ok       clock       2026-11-21"]
+    assert len(text.splitlines()) == 1 + 3 + 2 + 2
+    assert "\033" not in text
+    assert text.endswith("Broken: 1, warnings: 1.")
+    assert report.as_table(FINDINGS[:1], None).endswith("All is well.")
+
+
+def test_on_a_terminal_it_is_wrapped_below_its_column() -> None:
+    lines = report.as_table(FINDINGS, 60, colour=True).splitlines()
+    plain = [
+        line.replace("\033[32m", "").replace("\033[33m", "").replace("\033[1;31m", "").replace("\033[0m", "") for line in lines
+    ]
+    assert max(map(len, plain)) <= 60
+    assert all(line.startswith(" " * 21) for line in plain[3:6])
+    assert any(line.startswith(" " * 21 + "-> Buy") for line in plain)
+    assert lines[1].startswith("\033[32mok")
+
+
+def test_colours_and_width_are_a_terminals(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Terminal(io.StringIO):
+        def isatty(self) -> bool:
+            return True
+
+    monkeypatch.setenv("COLUMNS", "100")
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    assert (report.width(Terminal()), report.colourful(Terminal())) == (100, True)
+    assert (report.width(io.StringIO()), report.colourful(io.StringIO())) == (None, False)
+    monkeypatch.setenv("NO_COLOR", "1")
+    assert not report.colourful(Terminal())
+
+
+def test_the_json_has_a_stable_form() -> None:
+    data = json.loads(json.dumps(report.as_json(examination.Examined(FINDINGS, DECISION))))
+    assert set(data) == {"schema_version", "version", "time", "host", "state", "engine", "findings"}
+    assert (data["schema_version"], data["state"]) == (1, "broken")
+    assert data["engine"] == {"kind": "ctranslate2", "reason": DECISION.reason, "lacking": {"hailo": "there is no Hailo device"}}
+    assert data["findings"][0] == {"check": "clock", "state": "ok", "found": "2026-11-21", "cure": None}
+    assert worst([]) is State.OK
+
+
+@pytest.mark.parametrize(
+    ("findings", "options", "status"),
+    [
+        (FINDINGS[:1], [], 0),
+        (FINDINGS[:2], [], 0),
+        (FINDINGS[:2], ["--strict"], 1),
+        (FINDINGS, [], 1),
+        (FINDINGS, ["--json"], 1),
+    ],
+)
+def test_the_exit_status(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], findings: list[Finding], options: list[str], status: int
+) -> None:
+    monkeypatch.setattr(doctor.examination, "examine", lambda config: examination.Examined(findings, DECISION))
+    assert main(["doctor", *options]) == status
+    out = capsys.readouterr().out
+    assert out.startswith("{" if "--json" in options else "STATE")
+
+
+def test_a_check_that_hangs_or_breaks_costs_its_own_line(monkeypatch: pytest.MonkeyPatch, machine: FakeMachine) -> None:
+    monkeypatch.setattr(examination, "SECONDS", 0.5)
+
+    def hang(_: Any) -> list[Finding]:
+        time.sleep(60)
+        return []
+
+    def fail(_: Any) -> list[Finding]:
+        raise ValueError("unexpected")
+
+    began = time.monotonic()
+    found = examination.examine(
+        None, machine.root, [("slow", hang), ("bad", fail), ("good", lambda _: [ok("good", "yes")])]
+    ).findings
+    assert time.monotonic() - began < 10
+    assert [(each.check, each.state) for each in found] == [("slow", State.BROKEN), ("bad", State.BROKEN), ("good", State.OK)]
+    assert "no answer within" in found[0].found
+    assert found[1].found == "could not be checked: ValueError: unexpected"
+
+
+def test_a_machine_that_cannot_be_surveyed_is_examined_all_the_same(
+    monkeypatch: pytest.MonkeyPatch, machine: FakeMachine
+) -> None:
+    def fail(*_: object) -> None:
+        raise OSError("no")
+
+    monkeypatch.setattr(examination, "admit", fail)
+    found = examination.examine(None, machine.root, [("good", lambda _: [ok("good", "yes")])]).findings
+    assert [(each.check, each.state) for each in found] == [("machine", State.BROKEN), ("good", State.OK)]
+
+
+def test_a_configuration_that_is_broken_hides_nothing_else(machine: FakeMachine, tmp_path: Path) -> None:
+    path = tmp_path / "bad.yaml"
+    path.write_text("sever: {}\n")
+    patient = examination.admit(path, machine.root)
+    assert patient.settings.server.port == 11437
+    assert patient.user
+    assert patient.user.name == "hailo-whisper"
+
+
+def test_the_units_user_and_groups_are_the_ones_that_count(machine: FakeMachine) -> None:
+    (machine.root / "run/systemd/system").mkdir(parents=True)
+    machine.write("etc/passwd", "root:x:0:0::/:\nhailo-whisper:x:990:990::/:\nspeech:x:991:991::/:\n")
+    machine.write("etc/group", "hailo-whisper:x:990:\nspeech:x:991:\nhailo:x:980:\n")
+    shown = "Id=hailo-whisper.service\nLoadState=loaded\nUser=speech\nSupplementaryGroups=hailo none-such\n"
+    patient = examination.admit(None, machine.root, lambda _: shown)
+    assert patient.user
+    assert (patient.user.name, patient.user.groups) == ("speech", (991, 980))
+
+
+def test_a_program_that_is_asked() -> None:
+    assert ask([sys.executable, "-c", "print(' yes ')"]) == "yes"
+    assert ask([sys.executable, "-c", "raise SystemExit(3)"]) is None
+    assert ask(["/nowhere/at/all"]) is None
+
+
+def test_a_program_that_hangs_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("hailo_whisper.cli.doctor.patient.SECONDS", 0.3)
+    assert ask([sys.executable, "-c", "import time; time.sleep(60)"]) is None
+
+
+def test_the_program_without_root_and_without_a_hang(tmp_path: Path) -> None:
+    """The whole command, on this machine: it ends, and says what it says as a table and as JSON."""
+    environ = os.environ | {"XDG_CONFIG_HOME": str(tmp_path), "XDG_CONFIG_DIRS": str(tmp_path)}
+    command = [sys.executable, "-m", "hailo_whisper", "doctor", "--json"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=90, check=False, env=environ)
+    assert done.returncode in (0, 1), done.stderr
+    data = json.loads(done.stdout)
+    checks = [finding["check"] for finding in data["findings"]]
+    assert {"python", "clock", "memory", "disk", "cpu", "hailo", "nvidia", "keys", "model", "engine", "unit", "port"} <= set(
+        checks
+    )
+    assert done.returncode == int(data["state"] == "broken")
