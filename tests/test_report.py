@@ -188,7 +188,7 @@ def host(**more: Any) -> dict[str, Any]:
         "accelerator": {"kind": "cpu", "name": "CPU", "driver": None},
         "models": {"base": SUM},
         "settings": SETTINGS,
-        "service": {"status": "ready", "version": "1.2", "model": "base", "fallback_for": None},
+        "service": {"status": "ready", "version": "1.2", "engine": "ctranslate2", "model": "base", "fallback_for": None},
     }
     return inventory | {"report_asked": {"ansible_facts": {"ansible_local": {"hailo_whisper": facts | more}}}}
 
@@ -198,8 +198,8 @@ def test_a_machine_as_it_should_be(report: Any) -> None:
     rows = report.rows(["kitchen"], {"kitchen": host(inventory=inventory)}, "1.2")
     assert (rows[0]["state"], rows[0]["reason"], rows[0]["drifts"]) == ("ready", None, [])
     assert report.table(rows) == [
-        "HOST     STATE  VERSION  METHOD  ACCELERATOR  DRIVER  MODEL  SUM           INSTALLED",
-        "kitchen  ready  1.2      venv    CPU          -       base   8e9a8e9a8e9a  2026-11-20T09:12:44Z",
+        "HOST     STATE  VERSION  METHOD  ACCELERATOR  DRIVER  ENGINE       MODEL  SUM           INSTALLED",
+        "kitchen  ready  1.2      venv    CPU          -       ctranslate2  base   8e9a8e9a8e9a  2026-11-20T09:12:44Z",
         "1 of 1 ready, 0 not as the inventory has them.",
     ]
 
@@ -250,6 +250,10 @@ DRIFTS: dict[str, tuple[dict[str, Any], str]] = {
             service={"status": "ready", "version": "1.2", "model": "tiny", "fallback_for": "base", "reason": "base is damaged."}
         ),
         "tiny stands in for base: base is damaged.",
+    ),
+    "engine": (
+        host(service={"status": "ready", "version": "1.2", "engine": "ctranslate2", "engine_fallback_for": "hailo", "reason": "No device."}),
+        "ctranslate2 stands in for hailo: No device.",
     ),
 }
 

@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-COLUMNS = ("host", "state", "version", "method", "accelerator", "driver", "model", "sum", "installed")
+COLUMNS = ("host", "state", "version", "method", "accelerator", "driver", "engine", "model", "sum", "installed")
 SAID = ("ready", "unloaded")
 SHOWN = 12
 """Digits of a sum."""
@@ -67,6 +67,7 @@ def _row(name: str, variables: Mapping[str, Any], version: str) -> Row:
         "method": facts.get("method"),
         "accelerator": accelerator.get("name"),
         "driver": accelerator.get("driver"),
+        "engine": service.get("engine"),
         "model": model,
         "sum": models.get(str(model)),
         "installed": facts.get("installed"),
@@ -86,8 +87,9 @@ def _drifts(variables: Mapping[str, Any], facts: Mapping[str, Any], version: str
     method = variables.get("hailo_whisper_server_method") or "venv"
     if facts.get("method") != method:
         yield f"It was installed by {_cell(facts.get('method'))}, and the inventory says {method}."
-    if service.get("fallback_for"):
-        yield f"{service.get('model')} stands in for {service['fallback_for']}: {_text(service.get('reason'))}"
+    for answers, configured in (("model", "fallback_for"), ("engine", "engine_fallback_for")):
+        if service.get(configured):
+            yield f"{service.get(answers)} stands in for {service[configured]}: {_text(service.get('reason'))}"
     for name, wanted in _wanted(variables):
         there = _section(settings, name[0]).get(name[1])
         # The program may have made a number of a text, or a text of a number.

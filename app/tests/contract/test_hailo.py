@@ -120,3 +120,81 @@ def test_times_are_those_of_the_recording(engine: HailoEngine, clips: list[Clip]
     assert any(begin - 1.0 < start < begin + 1.0 for start in starts)
     assert starts == sorted(starts)
     assert all(segment.tokens and 0 < segment.compression_ratio < 2.4 for segment in transcript.segments)
+
+
+class TestPair:
+    """An encoder and a decoder instead of the genai API."""
+
+    @pytest.mark.parametrize(
+        ("version", "architecture", "seconds", "places", "every", "points"),
+        # As the published networks are: of base for the Hailo-10H, and for the Hailo-8, which hears so little at a time that it costs more.
+        [("5.2.0", "hailo10h", 10.0, 64, 1, 1), ("4.23.0", "hailo8", 5.0, 32, 2, 4)],
+        ids=["10 s, 64 tokens", "5 s, 32 tokens"],
+    )
+    def test_it_hears_about_as_the_cpu_does(
+        self,
+        device: Device,
+        weights: Path,
+        tmp_path: Path,
+        clips: list[Clip],
+        cpu: float,
+        version: str,
+        architecture: str,
+        seconds: float,
+        places: int,
+        every: int,
+        points: float,
+    ) -> None:
+        device.become(version)
+        engine = HailoEngine()
+        engine.load(
+            ModelConfig(device.pair(tmp_path / "pair", architecture, weights=weights, seconds=seconds, places=places), "int8", 0)
+        )
+        found = _error_rate(engine, clips[::every])
+        engine.close()
+        print(f"emulated, {seconds:.0f} s and {places} tokens: WER {found:.2f} %, CPU {cpu:.2f} %")
+        assert found <= cpu + points
+
+    def test_its_figures_are_those_of_the_model(self, device: Device, weights: Path, tmp_path: Path, clips: list[Clip]) -> None:
+        """What is said of a window, by the CPU's own decoder over the same seconds, and by the loop over the device's logits."""
+        import ctranslate2
+        from faster_whisper.feature_extractor import FeatureExtractor
+
+        device.become("5.2.0")
+        engine = HailoEngine()
+        folder = device.pair(tmp_path / "pair", "hailo10h", weights=weights, seconds=10.0, places=64)
+        engine.load(ModelConfig(folder, "int8", 0))
+        samples = clips[0].samples[: 9 * RATE]
+        (result,) = engine.transcribe([samples], Options(language=None, beam=1, logprobs=True))
+        engine.close()
+        model = ctranslate2.models.Whisper(str(weights), device="cpu", compute_type="int8")
+        features = FeatureExtractor()(np.pad(samples, (0, 10 * RATE - len(samples))))[:, :1000].astype(np.float32)
+        encoded = model.encode(ctranslate2.StorageView.from_array(np.ascontiguousarray(features[None])))
+        (theirs,) = model.generate(
+            encoded,
+            [["<|startoftranscript|>", "<|en|>", "<|transcribe|>"]],
+            beam_size=1,
+            return_scores=True,
+            return_no_speech_prob=True,
+            max_initial_timestamp_index=50,
+        )
+        text = [token for token in theirs.sequences_ids[0] if token < 50257]
+        assert result.language == "en"
+        assert [token for segment in result.segments for token in segment.tokens] == text
+        segment = result.segments[0]
+        assert segment.avg_logprob == pytest.approx(theirs.scores[0], abs=0.05)
+        assert segment.no_speech_prob == pytest.approx(theirs.no_speech_prob, abs=0.02)
+        logprobs = [token.logprob for each in result.segments for token in each.logprobs or []]
+        assert len(logprobs) == len(text)
+        assert -1 < sum(logprobs) / len(logprobs) < 0
+
+    def test_the_features_of_real_speech_are_faster_whispers(self, clips: list[Clip]) -> None:
+        from faster_whisper.feature_extractor import FeatureExtractor
+
+        from hailo_whisper.engines.hailo import mel
+
+        theirs = FeatureExtractor()
+        for clip in clips:
+            samples = clip.samples[: 10 * RATE]
+            expected = theirs(np.pad(samples, (0, 10 * RATE - len(samples))))[:, :1000]
+            assert np.abs(mel.features(samples, 1000) - expected).max() < 1e-4

@@ -1,15 +1,18 @@
 """One server with the scripted engine, as an administrator starts it, for the tests that only send it something."""
 
+import importlib
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+from emulated import Device
 from offering import NAMES
 from polling import until
 from serving import ServerProcess, server_process
 from stored import place, store_of
 
-from hailo_whisper.engines import breaker, pauses
+from hailo_whisper.engines import breaker, holdoff, pauses
 from hailo_whisper.models.store import Store
 
 
@@ -42,6 +45,30 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(pauses, "PING", 0.3)
     monkeypatch.setattr(pauses, "LOOK", 0.1)
     monkeypatch.setattr(breaker, "FIRST_PAUSE", 0.1)
+
+
+@pytest.fixture
+def quick(monkeypatch: pytest.MonkeyPatch, impatient: None) -> None:
+    """Ask for a device again at once."""
+    monkeypatch.setattr(pauses, "DEVICE", 0.3)
+    monkeypatch.setattr(pauses, "BESIDE", 0.3)
+    monkeypatch.setattr(pauses, "BUSY", 0.1)
+    monkeypatch.setattr(holdoff, "FIRST", 0.1)
+    monkeypatch.setattr(holdoff, "AGAIN", 0.1)
+
+
+@pytest.fixture
+def hef(device: Device, tmp_path: Path, clip_words: str) -> Path:
+    """A HEF for the emulated device, which hears the clip in everything."""
+    return device.hef(tmp_path, says=clip_words)
+
+
+@pytest.fixture
+def somebody(device: Device) -> Iterator[Any]:
+    """Another program that has the emulated device for itself."""
+    vdevice = importlib.import_module("hailo_platform").VDevice()
+    yield vdevice
+    vdevice.release()
 
 
 @pytest.fixture

@@ -1,12 +1,10 @@
 """The Hailo engine in the real worker process, on an emulated device that does all that a real one is known to do."""
 
 import asyncio
-import importlib
 import math
 import os
 import signal
 import time
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -24,23 +22,7 @@ ENGINE = "hailo_whisper.engines.hailo.engine:HailoEngine"
 ALL_IS_SPEECH: dict[str, Any] = {"vad": {"enabled": False}}
 
 
-@pytest.fixture(autouse=True)
-def quick(monkeypatch: pytest.MonkeyPatch, impatient: None) -> None:
-    monkeypatch.setattr(pauses, "DEVICE", 0.3)
-    monkeypatch.setattr(pauses, "BUSY", 0.1)
-
-
-@pytest.fixture
-def hef(device: Device, tmp_path: Path, clip_words: str) -> Path:
-    return device.hef(tmp_path, says=clip_words)
-
-
-@pytest.fixture
-def somebody(device: Device) -> Iterator[Any]:
-    """Another program that has the device for itself."""
-    vdevice = importlib.import_module("hailo_platform").VDevice()
-    yield vdevice
-    vdevice.release()
+pytestmark = pytest.mark.usefixtures("quick")
 
 
 async def _reason(served: Served, status: str, said: str) -> None:

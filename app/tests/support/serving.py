@@ -114,25 +114,35 @@ async def serving(
     offered: Mapping[str, Callable[[], Found]] | None = None,
     group: str = "UNIQUE",
     device_wait: float = 30.0,
+    stand_in: Path | Callable[[], Path | Found] | None = None,
 ) -> AsyncIterator[Served]:
-    """Run the application with its lifespan. `model` is a folder or file, or what the supervisor calls to find one."""
+    """Run the application with its lifespan. `model` is a folder or file, or what the supervisor calls to find one.
+
+    With the model of a `stand_in`, the scripted engine is the CPU that may serve in place of `engine`, which is the NPU.
+    """
     settings = parse(dict(config or {}), "test")
 
-    def prepare() -> Found:
-        found = model if isinstance(model, Path) else model()
-        return found if isinstance(found, Found) else Found(settings.model.name, found)
+    def finding(model: Path | Callable[[], Path | Found]) -> Callable[[], Found]:
+        def prepare() -> Found:
+            found = model if isinstance(model, Path) else model()
+            return found if isinstance(found, Found) else Found(settings.model.name, found)
+
+        return prepare
 
     clip_to_hear = warm_up(settings.transcription.beam)
     launch = Launch(
         settings.model.name,
         engine,
-        prepare,
+        finding(model),
         settings.model.compute_type,
         settings.model.threads,
         clip_to_hear,
         group=group,
         device_wait=device_wait,
     )
+    if stand_in:
+        cpu = replace(launch, engine=ENGINE, prepare=finding(stand_in), kind="ctranslate2", processor="the CPU")
+        launch = replace(launch, kind="hailo", processor="the Hailo NPU", stand_in=cpu)
     metrics = Metrics()
     supervisor = Supervisor(launch, patience, metrics)
     scheduler = Scheduler(supervisor, settings, metrics)

@@ -25,7 +25,8 @@ ALLOWED = {
     "speech": {"failure", "service.child", "service.metrics", "service.sandbox"},
     "formats": {"speech.transcript", "speech.languages"},
     "accelerators": set[str](),
-    "engines": {"failure", "hef", "accelerators", "service.child", "service.metrics", "speech"},
+    # What a model consists of, and Whisper's own tokenizer, are the models' business wherever they are needed.
+    "engines": {"failure", "hef", "accelerators", "service.child", "service.metrics", "speech", "models.hefs", "models.official"},
     "scheduling": {"failure", "settings", "service.log", "service.memory", "service.metrics", "speech", "engines"},
     "models": {"failure", "hef"},
     "keys": {"failure"},

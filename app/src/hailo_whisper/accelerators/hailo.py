@@ -21,6 +21,7 @@ NODES = ("hailo[0-9]*", "h1x-[0-9]*")
 """Of the device, in /dev: up to driver 5.2, and from 5.3 on."""
 MODULES = ("hailo1x_pci", "hailo_pci", "hailo_integrated_nnc")
 VENDOR = "0x1e60"
+PCI = Path("/sys/bus/pci/devices")
 ARCHITECTURES = {"0x45c4": "hailo10h", "0x2864": "hailo8-family"}
 """By the PCI number, from the driver's tables; the Hailo-8L has that of the Hailo-8."""
 LIBRARIES = ("usr/lib", "usr/lib/*-linux-gnu", "usr/local/lib", "lib/*-linux-gnu")
@@ -103,6 +104,17 @@ def boards(pci: Path) -> tuple[Board, ...]:
             number = text(folder / "device") or ""
             found.append(Board(folder.name, ARCHITECTURES.get(number, f"unknown ({number})")))
     return tuple(found)
+
+
+def architecture(pci: Path = PCI) -> str | None:
+    """What the first device on the bus is: one of ARCHITECTURES, or "unknown" and its number; None when none is to be seen."""
+    return next((board.architecture for board in boards(pci)), None)
+
+
+def genai() -> bool:
+    """Whether the installed HailoRT has the genai API: 5.1 and later do, those for the Hailo-8 do not. Nothing is loaded for it."""
+    found = importlib.util.find_spec("hailo_platform")
+    return any((Path(folder) / "genai").is_dir() for folder in (found and found.submodule_search_locations) or ())
 
 
 def lacking(found: Hailo) -> str | None:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from . import accounts, hailo, nvidia
 from .hailo import Hailo
+from .nodes import nodes
 from .nvidia import Nvidia, Probe
 
 ROOT = Path("/")
@@ -24,6 +25,11 @@ class Machine:
     def lacks_cuda(self) -> str | None:
         """Why CUDA cannot be used and what to do, as a part of a sentence; None when it can."""
         return nvidia.lacking(self.gpu) or (self.cuda.trouble if self.cuda else None)
+
+
+def signs(root: Path = ROOT) -> object:
+    """What changes when an accelerator comes or goes, or another user may open it: its nodes. Cheap, and asks the devices nothing."""
+    return nodes(root, *hailo.NODES, *nvidia.NODES)
 
 
 def survey(root: Path = ROOT, user: accounts.User | None = None, ask: Callable[[], Probe] = nvidia.probe) -> Machine:

@@ -58,18 +58,18 @@ async def answer(request: Request, task: Task) -> Response:
 async def _hear(
     upload: Upload, fields: Fields, settings: Settings, decoder: Decoder, hosted: Hosted, *, heard: Heard | None
 ) -> Transcript:
-    capabilities = await hosted.scheduler.capabilities()
     # Known only now when the model was being loaded.
-    demands.check(fields.options, capabilities, hosted.answers, detect=fields.detect)
-    rules = cutting.rules(settings.windows, capabilities.window_seconds, fields.pad)
-    recording = await decoder.decode(upload.file, fields.detection, cutting.longest_span(rules))
-    # Nobody needs it any more, and a transcription may take long.
-    upload.close()
-    with recording, recording.waveform as waveform:
-        windows = cut(recording.speech, waveform.length, rules)
-        # Where nobody speaks there is nothing to transcribe, and an engine would invent something.
-        results = await hosted.scheduler.transcribe(waveform, windows, fields.options, heard) if windows else []
-        joined = transcript.join(windows, results, waveform.duration, fields.options.language)
+    async with hosted.scheduler.engine() as capabilities:
+        demands.check(fields.options, capabilities, hosted.answers, detect=fields.detect)
+        rules = cutting.rules(settings.windows, capabilities.window_seconds, fields.pad)
+        recording = await decoder.decode(upload.file, fields.detection, cutting.longest_span(rules))
+        # Nobody needs it any more, and a transcription may take long.
+        upload.close()
+        with recording, recording.waveform as waveform:
+            windows = cut(recording.speech, waveform.length, rules)
+            # Where nobody speaks there is nothing to transcribe, and an engine would invent something.
+            results = await hosted.scheduler.transcribe(waveform, windows, fields.options, heard) if windows else []
+            joined = transcript.join(windows, results, waveform.duration, fields.options.language)
     log.note(audio_seconds=joined.duration)
     log.note_transcript(joined.text)
     return joined

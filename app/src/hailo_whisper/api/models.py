@@ -63,7 +63,7 @@ def _named(lineup: Lineup, name: str) -> Hosted:
 
 def _model(state: State, hosted: Hosted) -> dict[str, Any]:
     supervisor = hosted.supervisor
-    known, found = supervisor.capabilities, supervisor.found
+    known, found = supervisor.promised, supervisor.found
     about = {
         "id": hosted.answers,
         "object": "model",
@@ -71,9 +71,11 @@ def _model(state: State, hosted: Hosted) -> dict[str, Any]:
         "owned_by": "hailo-whisper",
         "state": supervisor.state,
         "reason": supervisor.reason,
+        "engine": supervisor.engine,
         "capabilities": None if known is None else _capabilities(known),
     }
-    return about | ({"fallback_for": found.fallback_for} if found and found.fallback_for else {})
+    replaced = {"fallback_for": found and found.fallback_for, "engine_fallback_for": supervisor.engine_fallback_for}
+    return about | {name: value for name, value in replaced.items() if value}
 
 
 def _capabilities(known: Capabilities) -> dict[str, Any]:

@@ -129,11 +129,13 @@ class Model(_Reply):
     owned_by: str
     state: str = Field(description="As of readiness: ready, unloaded (loaded on request), loading, failed or closed.")
     reason: str | None = Field(description="Why it cannot be used, or why another stands in.")
+    engine: str = Field(description="The one that answers, as `engine.kind` has it.")
     capabilities: Capabilities | None = Field(description="null until the model was loaded for the first time.")
     alias_of: str = Field(
         "", description="The model itself, where `id` is one of OpenAI's names, or the one that it stands in for."
     )
     fallback_for: str = Field("", description="The configured model, where this one stands in for it because it cannot be used.")
+    engine_fallback_for: str = Field("", description="The engine in whose place another answers (`engine.fallback`).")
 
 
 class ModelList(_Reply):
@@ -165,6 +167,11 @@ class Readiness(_Reply):
     reason: str | None
     model: str = Field(description="The one that answers.")
     fallback_for: str | None = Field(description="The configured one, where another answers in its place; `reason` says why.")
+    engine: str = Field(description="The one that answers, as `engine.kind` has it.")
+    engine_fallback_for: str | None = Field(
+        description="The engine in whose place another answers (`engine.fallback`); `reason` says why."
+    )
+    degraded: bool = Field(description="Whether another model or another engine stands in for the configured one.")
     worker_restarts: int
     failed_starts: int
     next_start_seconds: int | None

@@ -1,10 +1,13 @@
 """What the settings mean to the parts that know none: the model's folder, how a worker is launched, how long to wait for what."""
 
+from dataclasses import replace
 from pathlib import Path
 
+from ..accelerators.machine import signs
 from ..engines.launch import Launch, Patience, WarmUp
 from ..engines.supervisor import Supervisor
-from ..models import catalog
+from ..failure import Failure
+from ..models import catalog, hefs
 from ..models.store import Store
 from ..scheduling.lineup import Hosted
 from ..scheduling.scheduler import Scheduler
@@ -23,13 +26,44 @@ def launch(settings: Settings, engine: str | None, warm_up: WarmUp, offered: str
 
     `engine` is `module:Class`, or None for the one that the settings choose.
     """
-    model = settings.model
-    further = Path(settings.models.catalog)
     kind = None if engine else engines.chosen(settings)
     # The NPU has room for one model: others beside it are the CPU's.
     if offered and kind == "hailo":
         kind = engines.CPU
-    chosen = engine or engines.CLASSES[kind or engines.CPU]
+    own = _launch(settings, kind, engine or engines.CLASSES[kind or engines.CPU], warm_up, offered)
+    if offered or settings.engine.fallback == "none" or kind in (None, engines.CPU):
+        return own
+    return replace(own, stand_in=_stand_in(settings, own, warm_up), signs=signs)
+
+
+def _stand_in(settings: Settings, own: Launch, warm_up: WarmUp) -> Launch:
+    """How the CPU serves while the engine of a launch cannot."""
+    model = settings.model
+    if own.kind == "hailo":
+        # The same model in the CPU's form, by the name that this has in the catalog.
+        model = model.model_copy(update={"name": hefs.general(model.name), "path": None})
+    if "float16" in model.compute_type:
+        model = model.model_copy(update={"compute_type": "int8"})
+    changed = settings.model_copy(update={"model": model})
+    return replace(_launch(changed, engines.CPU, engines.CLASSES[engines.CPU], warm_up), model=own.model)
+
+
+def prepare(launch: Launch) -> None:
+    """See that a launch has a model that can be loaded, if only by what may stand in for it. Raises Failure."""
+    try:
+        launch.prepare()
+    except Failure as error:
+        if launch.stand_in is None:
+            raise
+        try:
+            launch.stand_in.prepare()
+        except Failure as worse:
+            raise Failure(f"{error} The CPU cannot take the place of {launch.processor} (engine.fallback): {worse}") from None
+
+
+def _launch(settings: Settings, kind: str | None, chosen: str, warm_up: WarmUp, offered: str | None = None) -> Launch:
+    model = settings.model
+    further = Path(settings.models.catalog)
 
     def choose() -> Finding:
         if kind == "hailo":
@@ -54,6 +88,8 @@ def launch(settings: Settings, engine: str | None, warm_up: WarmUp, offered: str
         least_seconds=settings.windows.least_seconds,
         group=settings.hailo.group,
         device_wait=settings.hailo.device_wait_seconds,
+        kind=kind or "",
+        processor=engines.NAMES.get(kind or "", "the engine"),
     )
 
 

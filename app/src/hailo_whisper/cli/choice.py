@@ -5,7 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Protocol
 
-from ..engines.hailo import presence
+from ..accelerators import hailo
 from ..engines.launch import Found, fingerprint
 from ..failure import Failure
 from ..models import format as formats
@@ -116,7 +116,7 @@ class HefChoice:
 
     def find(self) -> Found:
         """The model, verified where it has a sum. Raises ModelUnusable."""
-        architecture, genai = presence.architecture(), presence.genai()
+        architecture, genai = hailo.architecture(), hailo.genai()
         seen = (architecture, genai, [fingerprint(folder) for folder in self._folders(architecture, genai)])
         if self._refused and self._refused[0] == seen:
             error = self._refused[1]

@@ -11,6 +11,7 @@ from pathlib import Path
 import uvicorn
 
 from .. import settings as configuration
+from ..accelerators.machine import signs
 from ..api import app as api
 from ..api import connection
 from ..engines.launch import Found
@@ -41,6 +42,8 @@ def run(args: argparse.Namespace) -> int:
     """Serve until SIGTERM or SIGINT, then let the requests in flight finish."""
     settings = configuration.load(args.config)
     log.configure(settings.log.format, transcripts=settings.log.transcripts)
+    # Before an engine is chosen by them.
+    devices = signs()
     metrics = Metrics()
     listener = _listener(settings)
     words = warm_up(settings.transcription.beam)
@@ -64,7 +67,7 @@ def run(args: argparse.Namespace) -> int:
         engine=args.engine,
         exposed=exposure.exposed(listener),
     )
-    asyncio.run(_serve(service, listener))
+    asyncio.run(_serve(service, listener, devices))
     return 0
 
 
@@ -72,7 +75,7 @@ def _created(found: Found) -> int:
     return int(found.path.stat().st_mtime) if found.path.exists() else 0
 
 
-async def _serve(service: Service, listener: socket.socket) -> None:
+async def _serve(service: Service, listener: socket.socket, devices: object) -> None:
     config = uvicorn.Config(
         service.app,
         http=connection.protocol(service.settings.limits.stall_seconds),
@@ -84,7 +87,7 @@ async def _serve(service: Service, listener: socket.socket) -> None:
     server = DrainingServer(config, leaving=service.leave, give_up=service.lineup.stop)
     # What is wrong with the keys stands in the journal before the first request comes.
     await service.app.state.keyring.look(service.settings.access.keys)
-    tasks = {asyncio.create_task(service.tell_systemd())}
+    tasks = {asyncio.create_task(service.tell_systemd()), asyncio.create_task(service.look_for_devices(devices))}
 
     def reload() -> None:
         # Kept in a set, because the loop itself keeps no task alive.

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 
 from fastapi import FastAPI
 
+from ..accelerators.machine import signs
 from ..engines.launch import Launch
 from ..engines.status import State
 from ..failure import Failure
@@ -16,7 +17,7 @@ from ..service import log as logs
 from ..service import notify
 from ..settings import Settings
 from ..speech.decoder import Decoder
-from . import assembly, exposure
+from . import assembly, engines, exposure
 
 log = logging.getLogger(__name__)
 
@@ -34,10 +35,14 @@ WORKER = (
     "windows.least_seconds",
     "models.catalog",
     "engine.kind",
+    "engine.fallback",
     "hailo.group",
     "hailo.device_wait_seconds",
     "hailo.resources",
 )
+
+DEVICES_SECONDS = 5.0
+"""How often it is looked whether an accelerator has come, where the engine is to be the best that there is."""
 
 
 @dataclass
@@ -66,9 +71,8 @@ class Service:
             return "STATUS=draining"
         supervisor, model = self.lineup.default.supervisor, self.settings.model.name
         ready = supervisor.state is State.READY
-        found = supervisor.found
-        if ready and found and found.fallback_for:
-            model = f"{found.name}. {found.reason}"
+        if ready and supervisor.degraded:
+            model = f"{self.lineup.default.answers}. {supervisor.reason}"
         text = f"ready: model {model}" if ready else f"{supervisor.state}: {supervisor.reason or model}"
         keys = self.app.state.keyring.trouble
         return " ".join(f"STATUS={text}{f'; no key is accepted: {keys}' if keys else ''}{self._trouble}".split())
@@ -107,7 +111,7 @@ class Service:
             # In a thread, because the machine is looked at for it.
             launch = await asyncio.to_thread(assembly.launch, new, self.engine, self.launch.warm_up)
             # Before the worker that serves now is given up.
-            await asyncio.to_thread(launch.prepare)
+            await asyncio.to_thread(assembly.prepare, launch)
         if new.transcription.beam != old.transcription.beam:
             options = replace(self.launch.warm_up.options, beam=new.transcription.beam)
             self.launch = replace(self.launch, warm_up=replace(self.launch.warm_up, options=options))
@@ -144,6 +148,28 @@ class Service:
 
     async def _launch(self, new: Settings, name: str) -> Launch:
         return await asyncio.to_thread(assembly.launch, new, self.engine, self.launch.warm_up, name)
+
+    async def look_for_devices(self, seen: object) -> None:
+        """With `engine.kind: auto`, take an accelerator that comes after the start, as at boot. `seen` is what there was of them before.
+
+        It is tried beside the engine that serves, and takes over when it has heard the warm-up right. One that goes away again is
+        looked for as any other: nothing is chosen anew for that.
+        """
+        while True:
+            await asyncio.sleep(DEVICES_SECONDS)
+            found = await asyncio.to_thread(signs)
+            if found != seen and self.engine is None and self.settings.engine.kind == "auto":
+                async with self._reloading:
+                    await self._choose_anew()
+            seen = found
+
+    async def _choose_anew(self) -> None:
+        default = self.lineup.default
+        launch = await asyncio.to_thread(assembly.launch, self.settings, None, self.launch.warm_up)
+        if launch.kind not in (engines.CPU, self.launch.kind):
+            log.info("an accelerator has come, and %s is tried", launch.processor)
+            self.launch = launch
+            default.supervisor.improve(launch)
 
     async def tell_systemd(self) -> None:
         """READY=1 when the warm-up is over, then the state as the unit's status, and the watchdog as long as all is well.

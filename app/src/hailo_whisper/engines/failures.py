@@ -23,6 +23,10 @@ class WorkerLost(EngineFailed):
     """The worker's process died over this batch. Often it was something else that killed it."""
 
 
+class DeviceLost(WorkerLost):
+    """The device failed over this batch, and its worker was given up. That is hardly ever the fault of what it was given."""
+
+
 class DeadlineExceeded(EngineFailed):
     """It was not done in time. Sending the same again would take as long again."""
 

@@ -68,11 +68,19 @@ class Launch:
     """Of the programs that share the device; "UNIQUE": this one has it alone."""
     device_wait: float = 30.0
     """Seconds that a device is waited for that others have, before the start counts as failed."""
+    kind: str = ""
+    """What the settings call the engine."""
+    processor: str = "the engine"
+    """What it runs on, as a part of a sentence."""
+    stand_in: "Launch | None" = None
+    """How a worker is started that serves while none of this engine can be."""
+    signs: Callable[[], object] = lambda: None
+    """What changes when the engine's device comes or goes. Asked every few seconds; it may block, but asks the device nothing."""
 
     @property
     def engine_name(self) -> str:
-        """What the engine is called: the module or package below `engines` that it is in, or that of somebody's own."""
-        return self.engine.partition(":")[0].removeprefix(f"{__package__}.").partition(".")[0]
+        """What the engine is called: as in the settings, or the module or package that it is in, if it is somebody's own."""
+        return self.kind or self.engine.partition(":")[0].removeprefix(f"{__package__}.").partition(".")[0]
 
 
 @dataclass(frozen=True)

@@ -10,3 +10,7 @@ DEVICE = 10.0
 """Until a device that was gone is looked for again, at most: it may come back by itself, where a broken model does not."""
 BUSY = 1.0
 """Until a device is asked for again that somebody else has."""
+BESIDE = 60.0
+"""Until a device that is away is tried again, at most, while another engine serves in its place: nobody waits for it."""
+HURRY = 15.0
+"""Until another engine serves, while somebody waits for one that is slow to come up: half of what a request waits for a worker."""

@@ -9,6 +9,7 @@ from .breaker import Breaker
 from .engine import Capabilities
 from .handle import Handle
 from .launch import Found, Launch, Patience
+from .promises import Promises
 from .status import State, Status
 
 Room = Callable[[Found], str | None]
@@ -32,8 +33,18 @@ class Post:
         self.found: Found | None = None
         """The model that was found last: the one that is loaded, if any is."""
         self.capabilities: Capabilities | None = None
+        """What the worker can do, or the last one could."""
+        self.announced: Capabilities | None = None
+        """What one can do that takes over as soon as nobody goes by anything else."""
+        self.promises = Promises()
+        self.standing_in = False
+        """Whether the worker, if there is one, is of the launch's stand-in."""
+        self.away: str | None = None
+        """Why the launch's own engine cannot be used; None as long as nobody knows that it cannot."""
         self.restarts = 0
         self.lost: str | None = None
+        self.cause: str | None = None
+        """Why it is lost, as a sentence."""
         self.replace: str | None = None
         """Why the worker is to be replaced by another although nothing is wrong with it."""
         self.wanted = False
@@ -47,6 +58,27 @@ class Post:
     def state(self) -> State:
         """What the worker is doing."""
         return self.status.state
+
+    @property
+    def serving(self) -> Launch:
+        """What the worker, if there is one, was started with."""
+        return self.launch.stand_in if self.standing_in and self.launch.stand_in else self.launch
+
+    @property
+    def caveat(self) -> str | None:
+        """Why what answers is not what was configured."""
+        told = [self.found.reason] if self.found and self.found.reason else []
+        if self.standing_in:
+            told.insert(
+                0, f"The CPU transcribes in place of {self.launch.processor} (engine.fallback). {self.away or ''}".strip()
+            )
+        return " ".join(told) or None
+
+    @property
+    def degraded(self) -> bool:
+        """Whether another engine or another model stands in for what was configured."""
+        stands_in = self.standing_in or bool(self.found and self.found.fallback_for)
+        return stands_in and self.state in (State.READY, State.UNLOADED)
 
     @property
     def needless(self) -> bool:
@@ -66,13 +98,25 @@ class Post:
     def set(self, state: State, reason: str | None) -> None:
         """Tell everybody what the worker is doing now."""
         self.status.set(state, reason)
-        self.metrics.model_state(self.launch.model, state)
+        self.metrics.model_state(self.launch.model, state, degraded=self.degraded)
 
-    def lose(self, handle: Handle, reason: str) -> None:
-        """A worker is of no more use. The next one may be on its way already, and has done nothing wrong."""
+    def lose(self, handle: Handle, reason: str, cause: str | None = None) -> None:
+        """A worker is of no more use. The next one may be on its way already, and has done nothing wrong.
+
+        `reason` is a word for the metrics, `cause` a sentence.
+        """
         if handle is self.handle and not self.lost:
-            self.lost = reason
+            self.lost, self.cause = reason, cause
             self.stir()
+
+    def keep_away(self, why: str) -> None:
+        """The launch's own engine cannot be used now."""
+        if why == self.away:
+            return
+        self.away = why
+        if self.standing_in and self.state is State.READY:
+            self.set(State.READY, self.caveat)
+        self.stir()
 
     def drop(self) -> None:
         """End the worker's process."""

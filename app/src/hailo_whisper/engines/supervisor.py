@@ -1,20 +1,22 @@
 """The worker of a model: started, warmed up, asked, killed at its deadline, unloaded when idle, started again.
 
 The rest of the server sees one object that either transcribes or says at once why it cannot. `starter` brings a worker up, `watch`
-watches over it; what they know of it is in the `post`.
+watches over it, `comeback` tries an engine that could not be used; what they know of it is in the `post`.
 """
 
 import asyncio
+import contextlib
 import logging
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from ..service.child import ChildDied, ChildTimeout
 from ..service.metrics import Metrics
 from ..speech.transcript import WindowResult
 from . import pauses
+from .comeback import Comeback
 from .engine import Capabilities, Options
-from .failures import DeadlineExceeded, EngineFailed, Nonsense, Unavailable, WorkerLost
+from .failures import DeadlineExceeded, DeviceLost, EngineFailed, Nonsense, Unavailable, WorkerLost
 from .handle import Item
 from .launch import Found, Launch, Patience
 from .post import Post, Room
@@ -37,8 +39,9 @@ class Supervisor:
 
     def __init__(self, launch: Launch, patience: Patience, metrics: Metrics, *, on_demand: bool = False) -> None:
         self._post = Post(launch, patience, metrics, on_demand=on_demand)
-        self._starter = Starter(self._post)
-        self._watch = Watch(self._post)
+        self._comeback = Comeback(self._post)
+        self._starter = Starter(self._post, self._comeback)
+        self._watch = Watch(self._post, self._comeback)
 
     @property
     def room(self) -> Room:
@@ -65,19 +68,40 @@ class Supervisor:
         return self._post.launch.model
 
     @property
-    def engine(self) -> str:
-        """What the engine is called, such as "ctranslate2"."""
-        return self._post.launch.engine_name
-
-    @property
     def found(self) -> Found | None:
         """The model that was found last: the one that is loaded, if any is."""
         return self._post.found
 
     @property
+    def engine(self) -> str:
+        """What the engine is called that answers, or is to, such as "ctranslate2"."""
+        return self._post.serving.engine_name
+
+    @property
+    def engine_fallback_for(self) -> str | None:
+        """The engine in whose place another one answers."""
+        return self._post.launch.engine_name if self._post.standing_in else None
+
+    @property
+    def degraded(self) -> bool:
+        """Whether another engine or another model stands in for what was configured."""
+        return self._post.degraded
+
+    @property
     def capabilities(self) -> Capabilities | None:
         """What the engine can do, once it has been loaded."""
         return self._post.capabilities
+
+    @property
+    def promised(self) -> Capabilities | None:
+        """What requests are told that it can do: less, perhaps, when another engine is about to take over."""
+        return self._post.announced or self._post.capabilities
+
+    @contextlib.contextmanager
+    def going_by(self, capabilities: Capabilities) -> Iterator[None]:
+        """A request goes by what it was told, to its end; until then no engine takes over that can do less."""
+        with self._post.promises.hold(capabilities):
+            yield
 
     @property
     def pid(self) -> int | None:
@@ -92,12 +116,13 @@ class Supervisor:
     @property
     def failed_starts(self) -> int:
         """How many attempts to start a worker have failed in a row."""
-        return self._post.breaker.failures
+        return self._post.breaker.failures or self._comeback.failures
 
     @property
     def next_start(self) -> float | None:
         """Seconds until the next attempt to start a worker, when one is put off."""
-        return self._post.next_start
+        own = self._post.next_start
+        return self._comeback.next if own is None else own
 
     @property
     def answering(self) -> bool:
@@ -122,11 +147,17 @@ class Supervisor:
         post.patience = patience
         if launch:
             post.launch = launch
+            post.standing_in, post.away = False, None
             post.replace = "The configuration changed, and the model is being loaded."
             post.breaker.reset()
+            self._comeback.reset()
             if post.state is State.FAILED:
                 post.set(State.LOADING, post.replace)
         post.stir()
+
+    def improve(self, launch: Launch) -> None:
+        """Try a better engine than the one that serves, beside it; it takes over when it works."""
+        self._comeback.improve(launch)
 
     async def ready(self, seconds: float | None = None) -> None:
         """Wait for a worker for so many seconds (`Patience.start` unless given), as long as one is on its way.
@@ -168,8 +199,8 @@ class Supervisor:
     async def transcribe(self, items: Sequence[Item], options: Options) -> list[WindowResult]:
         """Transcribe one batch, across requests. `capabilities.lanes` of them and the express may be under way at a time; others wait.
 
-        Raises Unavailable when there is no worker, WorkerLost when it died over the batch, DeadlineExceeded when it was killed
-        at the deadline, EngineFailed when the engine failed and its process lives.
+        Raises Unavailable when there is no worker, WorkerLost when it died over the batch, DeviceLost when it was the device that failed,
+        DeadlineExceeded when it was killed at the deadline, EngineFailed when the engine failed and its process lives.
         """
         post = self._post
         deadline = self.deadline(sum(item.window.duration for item in items))
@@ -179,11 +210,15 @@ class Supervisor:
         try:
             found = await handle.transcribe(items, options, deadline)
         except ChildDied as error:
-            post.lose(handle, "died")
+            post.lose(handle, "died", f"{error}.")
             raise WorkerLost(str(error)) from None
         except ChildTimeout:
             log.error("the worker did not finish within %.0f s: it is killed and replaced", deadline)
-            post.lose(handle, "deadline")
+            late = f"It did not finish a batch within its deadline of {deadline:.0f} seconds and was stopped."
+            post.lose(handle, "deadline", late)
+            if post.launch.stand_in and not post.standing_in:
+                # What takes its place is on its way, and may well be in time.
+                raise DeviceLost(late) from None
             raise DeadlineExceeded(
                 f"The transcription did not finish within its deadline of {deadline:.0f} seconds and was stopped. "
                 "Send a shorter recording, or raise limits.batch_seconds or limits.deadline_factor."
@@ -191,13 +226,13 @@ class Supervisor:
         except DeviceTrouble as error:
             # What the worker had on the device is lost with it; the next one looks for the device, and says why it is not there.
             log.error("%s", error)
-            post.lose(handle, "device")
-            raise WorkerLost(str(error)) from None
+            post.lose(handle, "device", str(error))
+            raise DeviceLost(str(error)) from None
         except EngineFailed as error:
             post.errors += 1
             log.error("%s", error)
             if isinstance(error, Nonsense) or post.errors >= MOST_ERRORS:
-                post.lose(handle, "sick")
+                post.lose(handle, "sick", str(error))
             raise
         else:
             post.errors = 0
@@ -219,5 +254,6 @@ class Supervisor:
                 if handle:
                     await self._watch.keep(handle)
         finally:
+            self._comeback.stop()
             post.drop()
             post.set(State.CLOSED, "The server is shutting down.")

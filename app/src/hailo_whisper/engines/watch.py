@@ -6,6 +6,7 @@ import time
 
 from ..service.child import ChildDied, ChildTimeout
 from . import pauses
+from .comeback import Comeback
 from .handle import Handle
 from .post import Post
 from .status import State
@@ -19,8 +20,9 @@ LONG_LIFE = 60.0
 class Watch:
     """Watches over the workers of a post, one after the other."""
 
-    def __init__(self, post: Post) -> None:
+    def __init__(self, post: Post, comeback: Comeback) -> None:
         self._post = post
+        self._comeback = comeback
         self._looked = 0.0
 
     async def keep(self, handle: Handle) -> None:
@@ -28,8 +30,8 @@ class Watch:
         post, loop = self._post, asyncio.get_running_loop()
         self._looked = time.monotonic()
         # Tells at once when the process ends, whoever ended it.
-        loop.add_reader(handle.pidfd, post.lose, handle, "died")
-        post.set(State.READY, post.found.reason if post.found else None)
+        loop.add_reader(handle.pidfd, post.lose, handle, "died", "Its process ended.")
+        post.set(State.READY, post.caveat)
         try:
             while not (post.lost or post.replace) and post.state is State.READY:
                 await post.stirred(self._nap())
@@ -46,6 +48,8 @@ class Watch:
                 await post.stirred(pauses.PING)
             post.drop()
         else:
+            # Nobody wants a worker, whatever its engine.
+            self._comeback.stop()
             post.drop()
 
     async def _mourn(self) -> None:
@@ -54,6 +58,13 @@ class Watch:
         post.drop()
         post.restarts += 1
         post.metrics.worker_lost(post.lost or "died")
+        if post.launch.stand_in and not post.standing_in and not post.replace:
+            # Nobody is kept waiting for an engine that was just lost: it has to prove itself first.
+            self._comeback.lost()
+            post.keep_away(f"The worker of {post.launch.processor} was lost. {post.cause or ''}".strip())
+            log.warning("the worker of %s is lost, and the CPU takes its place", post.launch.processor)
+            post.set(State.LOADING, f"The worker of {post.launch.processor} was lost, and the CPU takes its place.")
+            return
         if time.monotonic() - post.started > LONG_LIFE:
             post.breaker.worked()
         pause = post.breaker.lost(time.monotonic())
@@ -90,7 +101,7 @@ class Watch:
                 post.answered = time.monotonic()
             except (ChildDied, ChildTimeout) as error:
                 log.error("the idle worker does not answer: %s", error)
-                post.lose(handle, "silent")
+                post.lose(handle, "silent", f"Its idle process did not answer any more: {error}.")
 
     async def _look_for_better(self) -> None:
         """While a model stands in for another: see whether that can be used now, or one that comes before it."""
@@ -99,7 +110,7 @@ class Watch:
             return
         self._looked = time.monotonic()
         try:
-            better = await asyncio.to_thread(post.launch.prepare)
+            better = await asyncio.to_thread(post.serving.prepare)
         # What is loaded goes on, whatever has become of its files.
         except Exception:
             return

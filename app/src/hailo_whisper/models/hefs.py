@@ -72,6 +72,12 @@ def forms(architecture: str | None, *, genai: bool = True) -> tuple[tuple[Kind, 
     return tuple(form for form in found if genai or form[0] != "genai")
 
 
+def general(name: str) -> str:
+    """What a model is called whatever its form: `base` for `Whisper-Base` and `whisper-base-hailo8`."""
+    size = _named(name)[0]
+    return "small" if size == NEVER_WAS else size
+
+
 def places(name: str, resources: Path, architecture: str | None = None, *, genai: bool = True) -> list[Place]:
     """Where a model may lie, the best form first. `resources` is the folder of hailo-apps.
 

@@ -5,7 +5,7 @@ import contextlib
 from pathlib import Path
 from typing import Self
 
-from ..engines.engine import Options
+from ..engines.engine import Capabilities, Options
 from ..engines.failures import EngineFailed, Unavailable
 from ..engines.status import State
 from ..engines.supervisor import Supervisor
@@ -81,31 +81,32 @@ class Local:
         """Transcribe a file of any size. Raises Failure when it cannot be, Stop when there is no worker any more."""
         try:
             async with contextlib.AsyncExitStack() as stack:
+                rules = self._rules(await stack.enter_async_context(self._scheduler.engine()))
                 # What is being decoded is not counted yet, so it is only one recording at a time.
                 async with self._decoding:
                     await self._wait_for_room()
-                    recording = stack.enter_context(await self._decode(path))
+                    recording = stack.enter_context(await self._decode(path, rules))
                     seconds = recording.waveform.duration
                     self._held += seconds
                 stack.push_async_callback(self._leave, seconds)
                 progress.known(path, seconds)
-                return await self._hear(path, recording, progress)
+                return await self._hear(path, recording, rules, progress)
         except EngineFailed as error:
             raise Failure(str(error)) from None
         except Unavailable:
             raise Stop(f"The engine has failed: {self._supervisor.reason}") from None
 
-    async def _decode(self, path: Path) -> Recording:
+    async def _decode(self, path: Path, rules: Rules) -> Recording:
         wanted = cutting.detection(self._settings.vad)
         try:
             with path.open("rb") as media:
-                return await self._decoder.decode(media.fileno(), wanted, cutting.longest_span(self._rules()))
+                return await self._decoder.decode(media.fileno(), wanted, cutting.longest_span(rules))
         except OSError as error:
             raise Failure(f"It cannot be read: {error.strerror}. Check the name, the owner and the mode.") from None
 
-    async def _hear(self, path: Path, recording: Recording, progress: Progress) -> Transcript:
+    async def _hear(self, path: Path, recording: Recording, rules: Rules, progress: Progress) -> Transcript:
         waveform = recording.waveform
-        windows = cut(recording.speech, waveform.length, self._rules())
+        windows = cut(recording.speech, waveform.length, rules)
 
         def heard(number: int, _: WindowResult) -> None:
             progress.moved(path, windows[number].duration)
@@ -113,10 +114,8 @@ class Local:
         results = await self._scheduler.transcribe(waveform, windows, self._options, heard) if windows else []
         return transcript.join(windows, results, waveform.duration, self._options.language)
 
-    def _rules(self) -> Rules:
-        windows, capabilities = self._settings.windows, self._supervisor.capabilities
-        engine = capabilities.window_seconds if capabilities else windows.longest_seconds
-        return cutting.rules(windows, engine, cutting.padding(self._settings.vad))
+    def _rules(self, capabilities: Capabilities) -> Rules:
+        return cutting.rules(self._settings.windows, capabilities.window_seconds, cutting.padding(self._settings.vad))
 
     async def _wait_for_room(self) -> None:
         async with self._room:

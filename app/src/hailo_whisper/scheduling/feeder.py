@@ -7,7 +7,7 @@ import os
 import time
 from collections.abc import Iterator, Sequence
 
-from ..engines.failures import DeadlineExceeded, EngineFailed, Unavailable, WorkerLost
+from ..engines.failures import DeadlineExceeded, DeviceLost, EngineFailed, Unavailable, WorkerLost
 from ..engines.handle import Item
 from ..engines.status import State
 from ..engines.supervisor import Supervisor
@@ -98,6 +98,7 @@ class Feeder:
             # Those that came meanwhile wait on.
             return []
         self._down = None
+        self._work.fail_unfit()
         return self._work.take()
 
     async def _fly(self, flight: Flight) -> None:
@@ -180,8 +181,13 @@ class Feeder:
                 self._work.fail(job, _final(error))
 
 
-def _final(error: EngineFailed) -> EngineFailed:
+def _final(error: EngineFailed) -> Exception:
     """What the client is told when there is no further attempt."""
+    if isinstance(error, DeviceLost):
+        return Unavailable(
+            f"The device failed twice while it transcribed this, which is hardly the fault of the recording: {error} Send it again in a moment.",
+            10,
+        )
     if isinstance(error, WorkerLost):
         return EngineFailed(
             f"The engine's process died over this recording ({error}), which was tried twice. Send another form of it."

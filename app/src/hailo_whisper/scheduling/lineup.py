@@ -103,11 +103,7 @@ class Lineup:
     def loaded(self) -> list[Loaded]:
         """The models whose workers are ready."""
         there = [(each, each.supervisor) for each in self._all if each.supervisor.state is State.READY]
-        return [
-            Loaded(each.name, by.found.name, by.found.fallback_for is not None, by.engine, by.found.sha256)
-            for each, by in there
-            if by.found
-        ]
+        return [Loaded(each.name, by.found.name, by.degraded, by.engine, by.found.sha256) for each, by in there if by.found]
 
     def get(self, name: str) -> Hosted | None:
         """The model of that name; what it is called besides counts where no model is configured by that name."""
@@ -176,7 +172,7 @@ class Lineup:
         for hosted in self._all:
             if hosted.name == name:
                 self._metrics.model_offered(name)
-                self._metrics.model_state(name, hosted.supervisor.state)
+                self._metrics.model_state(name, hosted.supervisor.state, degraded=hosted.supervisor.degraded)
 
     def _connect(self, hosted: Hosted) -> None:
         self.count(hosted.name)

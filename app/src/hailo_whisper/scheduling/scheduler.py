@@ -7,7 +7,7 @@ engine at that moment is finished there and thrown away.
 import asyncio
 import contextlib
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
 
 from ..engines.engine import Capabilities, Options
@@ -81,14 +81,16 @@ class Scheduler:
         most = self._work.settings.limits.requests
         return self._counted(self._admission.place(most, self.seconds + self.elsewhere(), self._work.pace))
 
-    async def capabilities(self) -> Capabilities:
-        """What the engine can do; waits for the first worker. Raises Unavailable."""
+    @contextlib.asynccontextmanager
+    async def engine(self) -> AsyncIterator[Capabilities]:
+        """What the engine can do, which holds until the end; waits for the first worker. Raises Unavailable."""
         try:
-            while self._supervisor.capabilities is None:
+            while (known := self._supervisor.promised) is None:
                 await self._supervisor.ready(self.start_seconds)
-            return self._supervisor.capabilities
         finally:
             self._work.rest()
+        with self._supervisor.going_by(known):
+            yield known
 
     async def transcribe(
         self, waveform: Waveform, windows: Sequence[Window], options: Options, heard: Heard | None = None

@@ -4,6 +4,8 @@ import math
 import time
 from collections.abc import Sequence
 
+from ..engines.engine import Capabilities, Options
+from ..engines.failures import Unavailable
 from ..engines.supervisor import Supervisor
 from ..service.metrics import Metrics
 from ..settings import Settings
@@ -74,6 +76,13 @@ class Work:
             most = EXPRESS_SECONDS
         return self.queue.take(self.limits(), time.monotonic(), busy=bool(self.flights), most=most)
 
+    def fail_unfit(self) -> None:
+        """Give up what the engine that answers now cannot do: another one was there when it was taken on."""
+        known = self._supervisor.capabilities
+        for job in self.queue:
+            if known and (why := _unfit(job.options, known)):
+                self.fail(job, Unavailable(f"Another engine took over while the request waited, and it {why}. Send it again.", 5))
+
     def measured(self, batch: Sequence[Piece], seconds: float) -> None:
         """The worker took so many seconds for a batch."""
         floor = self.limits().floor
@@ -93,3 +102,12 @@ class Work:
     def report(self) -> None:
         """Tell the metrics how much there is."""
         self._metrics.queue(self._supervisor.model, len(self.tickets), self.queue.windows, self.queue.seconds)
+
+
+def _unfit(options: Options, known: Capabilities) -> str | None:
+    """What of it an engine cannot do, when it cannot do all. The rest is refused before a request is taken on (api.demands)."""
+    if options.language is not None and options.language not in known.languages:
+        return f"does not know the language '{options.language}'"
+    if options.task == "translate" and not known.translates:
+        return "cannot translate"
+    return None

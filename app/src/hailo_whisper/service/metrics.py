@@ -42,7 +42,7 @@ class Loaded:
     answers: str
     """Name of the model that answers: the configured one by its first name, or the one that stands in for it."""
     stand_in: bool
-    """Whether it is another than the configured one."""
+    """Whether it, or its engine, is another than the configured one."""
     engine: str
     sha256: str | None
     """Of the weights, where they were verified."""
@@ -82,6 +82,9 @@ class Metrics:
         self._restarts = self._counter("worker_restarts", "Workers that were lost and replaced, by reason.", "reason")
         self._loads = self._histogram("worker_load_seconds", "From the start of a worker until it was warmed up.", LOAD_BUCKETS)
         self._state = self._gauge("model_state", "1 for the state that a model is in, 0 for the others.", "model", "state")
+        self._degraded = self._gauge(
+            "model_degraded", "1 while another engine or another model stands in for the configured one, else 0.", "model"
+        )
         self._decode_seconds = self._histogram(
             "decode_duration_seconds", "How long decoding and finding the speech took.", DECODE_BUCKETS
         )
@@ -146,14 +149,16 @@ class Metrics:
         # There from the beginning, so that a rule that asks for one finds a 0 rather than nothing.
         for state in STATES:
             self._state.labels(model, state)
+        self._degraded.labels(model)
 
     def model_withdrawn(self, model: str) -> None:
         """It is not offered any more."""
-        for gauge in (self._queue_requests, self._queue_windows, self._queue_seconds, self._state):
+        for gauge in (self._queue_requests, self._queue_windows, self._queue_seconds, self._state, self._degraded):
             gauge.remove_by_labels({"model": model})
 
-    def model_state(self, model: str, state: str) -> None:
-        """The model is in this state now, one of STATES, and in no other."""
+    def model_state(self, model: str, state: str, *, degraded: bool) -> None:
+        """The model is in this state now, one of STATES, and in no other. `degraded`: something stands in for it, or for its engine."""
+        self._degraded.labels(model).set(degraded)
         for known in {*STATES, state}:
             self._state.labels(model, known).set(known == state)
 

@@ -177,6 +177,12 @@ class Engine(Section):
         description="ctranslate2: the CPU. cuda: an NVIDIA GPU. hailo: a Hailo-10H by HailoRT, which see docs/hailo.md for. auto: the first of hailo and cuda of "
         "which all is there that it needs, else the CPU; `hailo-whisper doctor` says which it is, and why.",
     )
+    fallback: Literal["none", "cpu"] = Field(
+        "none",
+        description="What transcribes while the engine cannot be used, because its device is missing, busy, hung or broken, say. cpu: the CPU, with the "
+        "model's CTranslate2 form, which must be in the store, or with one of model.fallback; the engine takes over again as soon as it works. none: nothing, "
+        "and requests are answered with 503.",
+    )
 
 
 class Hailo(Section):

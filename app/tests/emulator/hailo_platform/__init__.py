@@ -3,7 +3,10 @@
 from hailo_platform.emulation import control
 from hailo_platform.pyhailort._pyhailort import HailoRTException
 from hailo_platform.pyhailort.pyhailort import (
+    HEF,
+    AsyncInferJob,
     Device,
+    FormatType,
     HailoCommunicationClosedException,
     HailoSchedulingAlgorithm,
     VDevice,
@@ -15,7 +18,10 @@ EMULATED = True
 
 __all__ = [
     "EMULATED",
+    "HEF",
+    "AsyncInferJob",
     "Device",
+    "FormatType",
     "HailoCommunicationClosedException",
     "HailoRTException",
     "HailoSchedulingAlgorithm",

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from hailo_whisper.accelerators import hailo
 from hailo_whisper.cli.choice import HefChoice
-from hailo_whisper.engines.hailo import presence
 from hailo_whisper.models.store import Store, write_manifest
 from hailo_whisper.models.unusable import ModelMissing, ModelUnusable
 
@@ -21,8 +21,8 @@ def store(tmp_path: Path) -> Store:
 
 @pytest.fixture
 def choice(store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> HefChoice:
-    monkeypatch.setattr(presence, "architecture", lambda: "hailo10h")
-    monkeypatch.setattr(presence, "genai", lambda: True)
+    monkeypatch.setattr(hailo, "architecture", lambda: "hailo10h")
+    monkeypatch.setattr(hailo, "genai", lambda: True)
     return HefChoice(store, "base", path=None, resources=tmp_path / "resources")
 
 
@@ -52,7 +52,7 @@ def test_one_of_hailo_apps_has_none(choice: HefChoice, tmp_path: Path) -> None:
 
 
 def test_what_the_device_is_counts(choice: HefChoice, pulled: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(presence, "architecture", lambda: "hailo8-family")
+    monkeypatch.setattr(hailo, "architecture", lambda: "hailo8-family")
     with pytest.raises(ModelMissing, match=r"for the Hailo-8 or 8L: .*models pull whisper-base-hailo8l"):
         choice.find()
 

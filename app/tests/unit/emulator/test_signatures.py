@@ -1,7 +1,7 @@
 """The emulator's signatures are HailoRT's: the facts of its own pyhailort.py, by version.
 
 Read in github.com/hailo-ai/hailort, hailort/libhailort/bindings/python/platform/hailo_platform/pyhailort/pyhailort.py, at the tags v5.1.1
-and v5.2.0. Those of 5.3.0 are what third parties say of it.
+and v5.2.0, and on the branch hailo8 at 4.23.0. Those of 5.3.0 are what third parties say of it.
 """
 
 import importlib
@@ -12,6 +12,7 @@ import pytest
 from emulated import Device
 
 TRANSCRIBE = "TRANSCRIBE"
+REQUIRED = "required"
 OLD: list[tuple[str, Any]] = [("audio_data", None), ("task", TRANSCRIBE), ("language", "en"), ("timeout_ms", 10000)]
 NEW: list[tuple[str, Any]] = [
     ("audio_data", None),
@@ -76,3 +77,59 @@ def test_a_version_that_it_does_not_know(device: Device) -> None:
     device.become("4.20.0")
     with pytest.raises(ImportError, match=r"5\.1\.1, 5\.2\.0, 5\.3\.0"):
         importlib.import_module("hailo_platform")
+
+
+# Of the API for networks: what it is called with, and what it has besides; the same in 4.23.0 (the branch hailo8) and in 5.2.0.
+NETWORKS: dict[str, list[tuple[str, Any]]] = {
+    "HEF.__init__": [("hef_source", REQUIRED)],
+    "HEF.get_network_group_names": [],
+    "HEF.get_input_vstream_infos": [("name", None)],
+    "HEF.get_output_vstream_infos": [("name", None)],
+    "HEF.get_sorted_output_names": [("network_group_name", None)],
+    "VDevice.create_infer_model": [("hef_source", REQUIRED), ("name", "")],
+    "InferModel.configure": [],
+    "InferModel.input": [("name", "")],
+    "InferModel.output": [("name", "")],
+    "InferModel.InferStream.set_format_type": [("type", REQUIRED)],
+    "ConfiguredInferModel.create_bindings": [("input_buffers", None), ("output_buffers", None)],
+    "ConfiguredInferModel.run": [("bindings", REQUIRED), ("timeout", REQUIRED)],
+    "ConfiguredInferModel.run_async": [("bindings", REQUIRED), ("callback", None)],
+    "ConfiguredInferModel.Bindings.input": [("name", "")],
+    "ConfiguredInferModel.Bindings.output": [("name", "")],
+    "ConfiguredInferModel.Bindings.InferStream.set_buffer": [("buffer", REQUIRED)],
+    "ConfiguredInferModel.Bindings.InferStream.get_buffer": [("tf_format", False)],
+    "AsyncInferJob.wait": [("timeout_ms", REQUIRED)],
+}
+PROPERTIES = ("InferModel.hef", "InferModel.input_names", "InferModel.output_names", "InferModel.InferStream.shape")
+# Those that hailo_platform itself has; the others are in its pyhailort.
+EXPORTED = {"HEF", "FormatType", "VDevice", "AsyncInferJob", "HailoSchedulingAlgorithm"}
+
+
+def _named(module: Any, name: str) -> Any:
+    for part in name.split("."):
+        module = getattr(module, part)
+    return module
+
+
+@pytest.mark.parametrize("version", ["4.23.0", "5.2.0"])
+def test_what_runs_networks(device: Device, version: str) -> None:
+    device.become(version)
+    platform, module = (importlib.import_module(name) for name in ("hailo_platform", "hailo_platform.pyhailort.pyhailort"))
+    assert platform.__version__ == version
+    for name, expected in NETWORKS.items():
+        parameters = [*inspect.signature(_named(module, name)).parameters.values()][1:]
+        found = [(one.name, REQUIRED if one.default is inspect.Parameter.empty else one.default) for one in parameters]
+        assert found == expected, name
+    for name in PROPERTIES:
+        assert isinstance(_named(module, name), property), name
+    assert {*EXPORTED} <= {*platform.__all__}
+    assert [member.name for member in module.FormatType] == ["AUTO", "UINT8", "UINT16", "FLOAT32"]
+    assert callable(module.ConfiguredInferModel.__enter__)
+    assert callable(module.ConfiguredInferModel.__exit__)
+
+
+def test_a_hailort_for_the_hailo_8_has_no_genai_api(device: Device) -> None:
+    device.become("4.23.0")
+    assert str(importlib.import_module("hailo_platform").Device().control.identify().device_architecture) == "HAILO8"
+    with pytest.raises(ModuleNotFoundError, match=r"hailo_platform\.genai"):
+        importlib.import_module("hailo_platform.genai")

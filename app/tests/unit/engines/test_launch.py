@@ -18,10 +18,10 @@ def test_a_change_in_a_folder_or_of_a_file_shows(tmp_path: Path) -> None:
         path.unlink()
 
 
-@pytest.mark.parametrize(("engine", "name"), [*((path, name) for name, path in CLASSES.items()), ("mine.own:Engine", "mine")])
-def test_an_engine_is_called_by_one_word(engine: str, name: str) -> None:
-    launch = Launch("base", engine, prepare=_nothing, compute_type="int8", threads=0, warm_up=None)  # type: ignore[arg-type]
-    assert launch.engine_name == name
+@pytest.mark.parametrize(("kind", "engine"), [*CLASSES.items(), ("", "mine.own:Engine")])
+def test_an_engine_is_called_by_one_word(kind: str, engine: str) -> None:
+    launch = Launch("base", engine, kind=kind, prepare=_nothing, compute_type="int8", threads=0, warm_up=None)  # type: ignore[arg-type]
+    assert launch.engine_name == (kind or "mine")
 
 
 def _nothing() -> Found:

@@ -81,12 +81,13 @@ def test_events_add_up_and_the_queue_does_not() -> None:
 
 def test_a_model_is_in_one_state() -> None:
     metrics = Metrics()
-    metrics.model_state("small", "unloaded")
+    metrics.model_state("small", "unloaded", degraded=False)
     for state in ("loading", "ready", "failed", "ready"):
-        metrics.model_state("base", state)
+        metrics.model_state("base", state, degraded=state == "ready")
         found = values(metrics)
         for model, now in (("base", state), ("small", "unloaded")):
             assert {known for known in STATES if found[f"hailo_whisper_model_state{{model={model},state={known}}}"]} == {now}
+            assert found[f"hailo_whisper_model_degraded{{model={model}}}"] == (now == "ready")
 
 
 def test_every_state_is_there_from_the_beginning_and_none_after_the_end() -> None:
@@ -176,7 +177,7 @@ def test_the_table_of_the_manual_is_complete() -> None:
     metrics = Metrics()
     for event, _ in EVENTS:
         event(metrics)
-    metrics.model_state("base", "ready")
+    metrics.model_state("base", "ready", degraded=False)
     metrics.watch_memory(lambda: {"base": 1})
     metrics.watch_models(lambda: [Loaded("base", "base", False, "ctranslate2", None)])
     there = set()

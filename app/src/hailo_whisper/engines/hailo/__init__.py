@@ -1,5 +1,5 @@
-"""The engine for the Hailo-10H: Whisper as HailoRT's genai API runs it on the NPU.
+"""The engine for Hailo's NPUs: Whisper by HailoRT's genai API, or as an encoder and a decoder with the decoding on the host.
 
-`engine` is what the worker loads; `binding` is the one place that knows HailoRT's Python package, `errors` what its errors mean,
-`hef` what is in a file for the device, and `listening` how nothing is lost where the device's decoder loses it. See docs/hailo.md.
+`engine` is what the worker loads, and it takes `genai` or `pair` by the model's files. `binding` opens the device for both, and `errors` has what
+HailoRT's errors mean. `session` and `listening` are the genai API's; `networks`, `mel`, `vocabulary`, `rules` and `search` the pair's. See docs/hailo.md.
 """

@@ -57,7 +57,11 @@ _TROUBLES: dict[int, tuple[type[Trouble], str, str]] = {
         "Install it (hailort-pcie-driver, or hailo-h10-all on Raspberry Pi OS) and restart the machine.",
     ),
     71: (DeviceTrouble, "the device has no memory left", _MEMORY),
-    75: (Trouble, "the device is of an architecture that this library does not serve", "This engine is for the Hailo-10H."),
+    75: (
+        Trouble,
+        "the device is of an architecture that this library does not serve",
+        "This engine knows the Hailo-8, the Hailo-8L and the Hailo-10H.",
+    ),
     76: (DeviceTrouble, "driver and library are of different versions", _DRIVER),
     81: (
         DeviceTrouble,
@@ -73,7 +77,7 @@ _TROUBLES: dict[int, tuple[type[Trouble], str, str]] = {
     93: (
         Trouble,
         "the model's file was made for another device",
-        "This engine needs HEFs for the Hailo-10H (hailo10h). " + _RECOMPILED,
+        "`hailo-whisper models list` shows which one is for this device. " + _RECOMPILED,
     ),
     96: (DeviceTrouble, "the device is not connected", _GONE),
 }

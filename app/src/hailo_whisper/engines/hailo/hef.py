@@ -5,8 +5,15 @@ from pathlib import Path
 from ... import hef as file
 from ...hef import Hef
 from ..trouble import Trouble
+from .binding import dotted
 
-WANTED = "hailo10h"
+GENAI = "hailo10h"
+# The HEFs that a device takes, by what it is: HailoRT's device_internal.cpp, hef_arch_to_device_compatible_archs().
+TAKES = {
+    "hailo8": ("hailo8", "hailo8p", "hailo8r", "hailo8l"),
+    "hailo8l": ("hailo8l",),
+    "hailo10h": ("hailo10h", "hailo15m"),
+}
 # Since which HailoRT a model of Hailo's model zoo can be loaded; others are tried.
 SINCE = {"whisper-base": (5, 1, 0), "whisper-small": (5, 2, 0), "whisper-tiny": (5, 3, 0)}
 CURE = "Pull it again (`hailo-whisper models pull NAME --force`), or set model.path to a sound one."
@@ -25,18 +32,23 @@ def read(path: Path) -> Hef:
 
 
 def check(hef: Hef, version: tuple[int, ...]) -> None:
-    """Raise Trouble unless HailoRT of that version can be expected to load it on a Hailo-10H."""
-    if hef.architecture != WANTED:
+    """Raise Trouble unless HailoRT of that version can be expected to load it by its genai API."""
+    if hef.architecture != GENAI:
         raise Trouble(
-            f"{hef.path} was made for {hef.architecture}, and HailoRT transcribes on {WANTED} only. Pull the model for {WANTED}."
+            f"{hef.path} was made for {hef.architecture}, and HailoRT's genai API is for {GENAI} only. Pull the model for {GENAI}."
         )
     since = SINCE.get(hef.path.stem.lower(), (0,))
     if version < since:
         raise Trouble(
-            f"{hef.path.stem} needs HailoRT {_dotted(since)} or newer, and {_dotted(version)} is installed. "
+            f"{hef.path.stem} needs HailoRT {dotted(since)} or newer, and {dotted(version)} is installed. "
             "Update HailoRT and its driver together, or choose another model."
         )
 
 
-def _dotted(version: tuple[int, ...]) -> str:
-    return ".".join(map(str, version))
+def check_device(hef: Hef, device: str | None) -> None:
+    """Raise Trouble when the device is known to take no such file. None: nobody knows what it is."""
+    if device in TAKES and hef.architecture not in TAKES[device]:
+        raise Trouble(
+            f"{hef.path} was made for {hef.architecture}, and the device is a {device.upper()}. Pull the model for {device} "
+            f"(`hailo-whisper models list` shows the names that end in -{device}) and set model.name to it."
+        )

@@ -12,7 +12,7 @@ from typing import Literal, Protocol
 import numpy as np
 
 from ...speech.waveform import RATE, Samples
-from .binding import Heard
+from .session import Heard
 
 FULL = 27
 """Tokens of a segment from which the decoder may have been cut off: of its 32, two are timestamps; and what it wrote may be a few more

@@ -7,7 +7,7 @@ import tempfile
 import time
 from pathlib import Path
 
-VERSIONS = ("5.1.1", "5.2.0", "5.3.0")
+VERSIONS = ("4.23.0", "5.1.1", "5.2.0", "5.3.0")
 VERSION = os.environ.get("HAILO_EMULATOR_VERSION", "5.2.0")
 if VERSION not in VERSIONS:
     raise ImportError(f"the emulator knows the versions {', '.join(VERSIONS)}, and HAILO_EMULATOR_VERSION is {VERSION!r}")
@@ -36,6 +36,11 @@ def says(word: str) -> bool:
 def value(word: str, default: str) -> str:
     """What stands after the word."""
     return next((line[1] for line in lines() if line[0] == word and len(line) == 2), default)
+
+
+def architecture() -> str:
+    """What the device is: "hailo8", "hailo8l" or "hailo10h"."""
+    return value("arch", "HAILO10H" if not VERSION.startswith("4.") else "HAILO8").lower()
 
 
 def suffer(moment: str) -> int | None:

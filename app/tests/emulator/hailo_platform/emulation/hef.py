@@ -29,8 +29,12 @@ def write(path: Path, architecture: str = "hailo10h", **content: Any) -> Path:
     return path
 
 
-def read(path: str) -> dict[str, Any]:
-    """What one holds. Raises Unreadable."""
+# The HEFs that a device takes, by what it is (device_internal.cpp, hef_arch_to_device_compatible_archs).
+TAKES = {"hailo8": ("hailo8", "hailo8l"), "hailo8l": ("hailo8l",), "hailo10h": ("hailo10h",)}
+
+
+def read(path: str, device: str | None = None) -> dict[str, Any]:
+    """What one holds, for a device where one is named. Raises Unreadable."""
     try:
         data = Path(path).read_bytes()
     except OSError:
@@ -40,7 +44,8 @@ def read(path: str) -> dict[str, Any]:
     _, _, size, _, length, _, _ = HEADER.unpack_from(data)
     if len(data) != HEADER.size + size + length:
         raise Unreadable(91)
-    if data[HEADER.size : HEADER.size + size][2:] != bytes([0x08, ARCHITECTURES["hailo10h"]]):
+    numbers = {bytes([0x08, number]) if number else b"": name for name, number in ARCHITECTURES.items()}
+    if device and numbers.get(data[HEADER.size : HEADER.size + size][2:]) not in TAKES.get(device, ()):
         raise Unreadable(93)
     content: dict[str, Any] = json.loads(data[HEADER.size + size :])
     return content

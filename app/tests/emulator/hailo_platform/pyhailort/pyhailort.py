@@ -1,71 +1,54 @@
 """What is Python in HailoRT: it turns codes into exceptions, except where it forgets to."""
 
 import dataclasses
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable
 from enum import Enum, IntEnum
 from typing import Any, Self
 
 from hailo_platform.emulation import control
-from hailo_platform.emulation.status import NAMES
 from hailo_platform.pyhailort import _pyhailort
 from hailo_platform.pyhailort._pyhailort import HailoRTException
+from hailo_platform.pyhailort.errors import (
+    HailoCommunicationClosedException,
+    HailoRTDriverOperationFailedException,
+    HailoRTHEFNotCompatibleWithDevice,
+    HailoRTInvalidArgumentException,
+    HailoRTInvalidHEFException,
+    HailoRTInvalidOperationException,
+    HailoRTNotFoundException,
+    HailoRTTimeout,
+    wrapped,
+)
+from hailo_platform.pyhailort.infer_model import (
+    HEF,
+    AsyncInferJob,
+    ConfiguredInferModel,
+    FormatType,
+    InferModel,
+)
 
-
-class HailoRTTimeout(HailoRTException):
-    pass
-
-
-class HailoRTInvalidOperationException(HailoRTException):
-    pass
-
-
-class HailoRTInvalidArgumentException(HailoRTException):
-    pass
-
-
-class HailoRTNotFoundException(HailoRTException):
-    pass
-
-
-class HailoRTInvalidHEFException(HailoRTException):
-    pass
-
-
-class HailoRTHEFNotCompatibleWithDevice(HailoRTException):
-    pass
-
-
-class HailoRTDriverOperationFailedException(HailoRTException):
-    pass
-
-
-class HailoCommunicationClosedException(HailoRTException):
-    pass
-
-
-_NAMED: dict[int, tuple[type[HailoRTException], str]] = {
-    2: (HailoRTInvalidArgumentException, "Invalid argument. See hailort.log for more information"),
-    4: (HailoRTTimeout, "Received a timeout - hailort has failed because a timeout had occurred"),
-    6: (HailoRTInvalidOperationException, "Invalid operation. See hailort.log for more information"),
-    26: (HailoRTInvalidHEFException, "Invalid HEF. See hailort.log for more information"),
-    36: (HailoRTDriverOperationFailedException, "Failure in hailort driver ioctl. run 'dmesg | grep hailo' for more information"),
-    61: (HailoRTNotFoundException, "Item not found. See hailort.log for more information"),
-    62: (HailoCommunicationClosedException, "Communication closed failure. Check server-client connection"),
-    93: (HailoRTHEFNotCompatibleWithDevice, "HEF file is not compatible with device. See hailort.log for more information"),
-}
-
-
-@contextmanager
-def _wrapped() -> Iterator[None]:
-    try:
-        yield
-    except _pyhailort.HailoRTStatusException as error:
-        code = int(str(error))
-        if code in _NAMED:
-            kind, text = _NAMED[code]
-            raise kind(text) from error
-        raise HailoRTException(f"libhailort failed with error: {code} ({NAMES[code]})") from error
+__all__ = [
+    "HEF",
+    "AsyncInferJob",
+    "ConfiguredInferModel",
+    "Device",
+    "FormatType",
+    "HailoCommunicationClosedException",
+    "HailoRTDriverOperationFailedException",
+    "HailoRTException",
+    "HailoRTHEFNotCompatibleWithDevice",
+    "HailoRTInvalidArgumentException",
+    "HailoRTInvalidHEFException",
+    "HailoRTInvalidOperationException",
+    "HailoRTNotFoundException",
+    "HailoRTTimeout",
+    "HailoSchedulingAlgorithm",
+    "InferModel",
+    "Speech2Text",
+    "Speech2TextTask",
+    "VDevice",
+    "VDeviceParams",
+]
 
 
 class HailoSchedulingAlgorithm(IntEnum):
@@ -96,10 +79,10 @@ class BoardInformation:
 
 class Control:
     def identify(self) -> BoardInformation:
-        with _wrapped():
+        with wrapped():
             _pyhailort.check("identify")
-        architecture = DeviceArchitectureTypes[control.value("arch", "HAILO10H")]
-        return BoardInformation(f"{control.VERSION} (release,app)", "Hailo-10H", architecture, "EMULATED00000000")
+        architecture = DeviceArchitectureTypes[control.architecture().upper()]
+        return BoardInformation(f"{control.VERSION} (release,app)", "Hailo", architecture, "EMULATED00000000")
 
 
 class Device:
@@ -137,12 +120,17 @@ class VDevice:
     def __init__(self, params: VDeviceParams | None = None, *, device_ids: Iterable[str] | None = None) -> None:
         self._vdevice: _pyhailort.VDevice | None = None
         self._params = params or VDevice.create_params()
-        with _wrapped():
+        with wrapped():
             self._vdevice = _pyhailort.VDevice(self._params.group_id, service=self._params.multi_process_service)
 
     @staticmethod
     def create_params() -> VDeviceParams:
         return VDeviceParams()
+
+    def create_infer_model(self, hef_source: str | bytes, name: str = "") -> InferModel:
+        assert self._vdevice is not None
+        with wrapped():
+            return InferModel(_pyhailort.InferModel(self._vdevice, str(hef_source)), str(hef_source))
 
     def get_physical_devices(self) -> list[Device]:
         return [Device(name) for name in self.get_physical_devices_ids()]
@@ -190,7 +178,7 @@ class _Speech2Text:
         self._speech2text = _pyhailort.Speech2Text(vdevice._vdevice, model_path)
 
     def tokenize(self, text: str) -> list[int]:
-        with _wrapped():
+        with wrapped():
             return self._speech2text.tokenize(text)
 
     def release(self) -> None:
@@ -203,7 +191,7 @@ class _Speech2Text:
         self.release()
 
     def _segments(self, audio: Any, task: Speech2TextTask, language: str | None, penalty: float) -> list[SegmentInfo]:
-        with _wrapped():
+        with wrapped():
             return [SegmentInfo(*heard) for heard in self._speech2text.generate(audio, task.value, language, penalty)]
 
     def _text(self, audio: Any, task: Speech2TextTask, language: str | None, penalty: float) -> str:
@@ -268,4 +256,4 @@ class _Speech2Text530(_Speech2Text520):
         return self._segments(audio_data, task, language, repetition_penalty)
 
 
-Speech2Text: Any = {"5.1.1": _Speech2Text511, "5.2.0": _Speech2Text520, "5.3.0": _Speech2Text530}[control.VERSION]
+Speech2Text: Any = {"5.1.1": _Speech2Text511, "5.2.0": _Speech2Text520, "5.3.0": _Speech2Text530}.get(control.VERSION)

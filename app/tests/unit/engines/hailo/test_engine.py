@@ -9,8 +9,9 @@ import pytest
 from emulated import Device
 
 from hailo_whisper.engines.engine import ModelConfig, Options
-from hailo_whisper.engines.hailo import binding
-from hailo_whisper.engines.hailo.engine import HailoEngine, _spaced
+from hailo_whisper.engines.hailo import binding, session
+from hailo_whisper.engines.hailo.engine import HailoEngine
+from hailo_whisper.engines.hailo.genai import _spaced
 from hailo_whisper.engines.trouble import DeviceBusy, DeviceTrouble, Trouble
 from hailo_whisper.speech.waveform import RATE
 
@@ -166,7 +167,7 @@ class TestBinding:
             monkeypatch.delitem(sys.modules, name)
         monkeypatch.syspath_prepend(str(tmp_path))
         with pytest.raises(Trouble, match=said):
-            binding.Binding()
+            session.api(binding.Binding())
         for name in [name for name in sys.modules if name.partition(".")[0] == "hailo_platform"]:
             del sys.modules[name]
 

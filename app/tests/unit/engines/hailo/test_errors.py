@@ -38,7 +38,7 @@ def test_the_number_of_an_error(error: Exception, code: int | None) -> None:
         (89, DeviceTrouble, "refused the connection", "still be starting"),
         (91, Trouble, "damaged", "models pull"),
         (92, Trouble, "of a form that this library does not know", "made for this release"),
-        (93, Trouble, "made for another device", "hailo10h"),
+        (93, Trouble, "made for another device", "models list"),
         (96, DeviceTrouble, "not connected", "plugged|unplugged"),
         (97, DeviceBusy, "not available for the moment", "Stop that program"),
     ],

@@ -7,8 +7,8 @@ from typing import Literal
 import numpy as np
 import pytest
 
-from hailo_whisper.engines.hailo.binding import Heard
 from hailo_whisper.engines.hailo.listening import FULL, Listened, listen, quietest
+from hailo_whisper.engines.hailo.session import Heard
 from hailo_whisper.speech.waveform import RATE, Samples
 
 CAP = 30
