@@ -252,7 +252,15 @@ DRIFTS: dict[str, tuple[dict[str, Any], str]] = {
         "tiny stands in for base: base is damaged.",
     ),
     "engine": (
-        host(service={"status": "ready", "version": "1.2", "engine": "ctranslate2", "engine_fallback_for": "hailo", "reason": "No device."}),
+        host(
+            service={
+                "status": "ready",
+                "version": "1.2",
+                "engine": "ctranslate2",
+                "engine_fallback_for": "hailo",
+                "reason": "No device.",
+            }
+        ),
         "ctranslate2 stands in for hailo: No device.",
     ),
 }
