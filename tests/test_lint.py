@@ -45,12 +45,18 @@ LINTERS = {
     ],
     "mypy-bench": ["env", "MYPYPATH=app/src", "mypy", "--strict", "--config-file=", "--follow-imports=silent", *UNTYPED, "bench"],
     "mypy-molecule": ["mypy", "--strict", "--config-file=", *UNTYPED, "."],
+    "mypy-molecule-deb": ["env", "MYPYPATH=../../default/tests", "mypy", "--strict", "--config-file=", *UNTYPED, "."],
     "yamllint": ["yamllint", "--strict", "."],
     "ansible-lint": ["ansible-lint", "--offline"],
     "shellcheck": ["shellcheck", "--external-sources", "--source-path=."],
 }
 # Where a linter works, if that is not the top: it finds the modules that the files import beside them.
-FOLDERS = {"mypy-app": "app", "mypy-packaging": "packaging", "mypy-molecule": "molecule/default/tests"}
+FOLDERS = {
+    "mypy-app": "app",
+    "mypy-packaging": "packaging",
+    "mypy-molecule": "molecule/default/tests",
+    "mypy-molecule-deb": "molecule/deb/tests",
+}
 
 
 @pytest.mark.timeout(600)

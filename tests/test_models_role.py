@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hefs import hef
 
 Role = Callable[..., "subprocess.CompletedProcess[str]"]
 
@@ -130,6 +131,53 @@ def test_a_bundle_of_the_controller(role: Role, program: Path, controller: Path,
     both = role(**wanted, hailo_whisper_model_dir=str(controller))
     assert both.returncode != 0
     assert "Take one of them out of the inventory." in " ".join(both.stdout.split())
+
+
+@pytest.mark.parametrize("way", ["folder", "bundle"])
+def test_a_model_for_the_npu(role: Role, program: Path, store: Path, tmp_path: Path, way: str) -> None:
+    """By the name that the configuration has, from the controller to the store and to where hailo-apps looks."""
+    kept = tmp_path / "resources/models/hailo10h/Whisper-Base.hef"
+    kept.parent.mkdir(parents=True)
+    line = f"export HAILO_WHISPER_ENGINE_KIND=hailo HAILO_WHISPER_HAILO_RESOURCES={tmp_path}/resources\n"
+    program.write_text(program.read_text().replace("exec ", line + "exec "))
+    carried = tmp_path / "carried"
+    (carried / "Whisper-Base").mkdir(parents=True)
+    (carried / "Whisper-Base/Whisper-Base.hef").write_bytes(hef())
+    wanted: dict[str, Any] = {"hailo_whisper_models": ["base"], "hailo_whisper_model_prune": True}
+    if way == "bundle":
+        bundle = tmp_path / "models.tar"
+        made = [
+            str(program),
+            "models",
+            "pull",
+            "Whisper-Base",
+            "--source",
+            f"folder:{carried}",
+            "--dest",
+            str(tmp_path / "elsewhere"),
+        ]
+        subprocess.run(made, check=True, capture_output=True)
+        given = [str(program), "models", "export", "Whisper-Base", "--to", str(bundle), "--dest", str(tmp_path / "elsewhere")]
+        subprocess.run(given, check=True, capture_output=True)
+        wanted["hailo_whisper_model_bundle"] = str(bundle)
+    else:
+        wanted["hailo_whisper_model_dir"] = str(carried)
+    assert changed(role("--check", **wanted)) == 1
+    assert changed(role(**wanted)) == 1
+    assert (store / "Whisper-Base/Whisper-Base.hef").read_bytes() == hef()
+    assert kept.read_bytes() == hef()
+    assert changed(role(**wanted, hailo_whisper_model_verify=True)) == 0
+    kept.unlink()
+    assert changed(role("--check", **wanted)) == 1
+    assert changed(role(**wanted)) == 1
+    assert kept.is_symlink()
+
+
+def test_an_alias_is_brought_by_its_name(role: Role, controller: Path, store: Path) -> None:
+    wanted = {"hailo_whisper_models": ["deux"], "hailo_whisper_model_dir": str(controller), "hailo_whisper_model_prune": True}
+    assert changed(role(**wanted)) == 1
+    assert (store / "two/model.bin").read_bytes() == FILES["model.bin"]
+    assert changed(role(**wanted)) == 0
 
 
 def test_a_changed_byte_that_kept_its_time_is_found_when_asked(role: Role, controller: Path, store: Path) -> None:

@@ -16,7 +16,7 @@ SITE = f"{VENV}/lib/python3.11/site-packages"
 
 
 @pytest.fixture(scope="module")
-def package(project: Path) -> Path:
+def packages(project: Path) -> Path:
     """Built twice, in two folders, if the same source has not been before; the build fails when the bytes differ."""
     done = subprocess.run(
         [project / "script/build-deb", "--suite", "bookworm", "--arch", "amd64", "--quick", "--check"],
@@ -26,7 +26,12 @@ def package(project: Path) -> Path:
         check=False,
     )
     assert done.returncode == 0, done.stdout + done.stderr
-    (built,) = Path(done.stdout.splitlines()[-1]).glob("hailo-whisper_*.deb")
+    return Path(done.stdout.splitlines()[-1])
+
+
+@pytest.fixture(scope="module")
+def package(packages: Path) -> Path:
+    (built,) = packages.glob("hailo-whisper_*.deb")
     return built
 
 
@@ -105,6 +110,9 @@ def test_neither_tests_nor_the_emulator_are_in_it(tree: dict[str, tarfile.TarInf
 def test_nothing_names_the_place_where_it_was_built(extracted: Path) -> None:
     found = subprocess.run(["grep", "-rlE", r"/\.deb-[A-Za-z0-9]{6}/", extracted], capture_output=True, text=True, check=False)
     assert (found.returncode, found.stdout) == (1, "")
+    # uv's notes of a wheel's file, with its time.
+    assert list(extracted.rglob("uv_cache.json")) == []
+    assert list(extracted.rglob("direct_url.json")) == []
 
 
 def test_the_command_and_the_units_are_those_of_every_way_in(
@@ -161,3 +169,20 @@ def test_purge_keeps_models_unless_asked(package: Path) -> None:
     text = script(package, "postrm")
     assert re.search(r"if \[ -e /etc/hailo/purge-models \]; then\n\s+rm -rf /var/lib/hailo-whisper/models\n", text)
     assert text.count("rm -rf /var/lib/hailo-whisper/models") == 1
+
+
+def test_the_package_for_a_hailo_npu_has_the_role_s_files(project: Path, packages: Path, package: Path, tmp_path: Path) -> None:
+    (accelerator,) = packages.glob("hailo-whisper-accel-hailo_*.deb")
+    assert f"hailo-whisper (= {control(package, 'Version')})" in control(accelerator, "Depends")
+    subprocess.run(["dpkg-deb", "--extract", accelerator, tmp_path], check=True)
+    for made, of in {
+        "usr/lib/systemd/system/hailo-whisper.service.d/10-hailo.conf": "systemd/hailo-whisper.service.d/10-hailo.conf",
+        "usr/lib/udev/rules.d/70-hailo-whisper.rules": "udev/70-hailo-whisper.rules",
+    }.items():
+        assert (tmp_path / made).read_bytes() == (project / "packaging" / of).read_bytes()
+    assert (tmp_path / SITE / "hailo-whisper-hailort.pth").read_text(encoding="utf-8") == "/opt/hailo-whisper/hailort\n"
+    there = {str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*") if not path.is_dir() or path.is_symlink()}
+    assert "opt/hailo-whisper/hailort/hailo_platform" in there
+    # Nothing that the service's package has.
+    listed = subprocess.run(["dpkg-deb", "--contents", package], capture_output=True, text=True, check=True).stdout
+    assert not {line.split()[5].removeprefix("./") for line in listed.splitlines()} & there

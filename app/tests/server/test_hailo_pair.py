@@ -6,13 +6,18 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import httpx
 import media
 import pytest
 from emulated import Device
-from polling import eventually
-from serving import AMPLE, serving
+from polling import eventually, until
+from serving import AMPLE, command, server_process, serving
 
 from hailo_whisper.engines import pauses
+from hailo_whisper.models import catalog
+from hailo_whisper.models.pull import pull
+from hailo_whisper.models.sources import FolderSource
+from hailo_whisper.models.store import Store
 
 # What the clip takes, so that nothing of it is left to be heard.
 TEN: dict[str, Any] = {"seconds": 10.0, "places": 64, "until": 5.2}
@@ -139,3 +144,40 @@ async def test_two_services_share_it(folder: Path, clip_words: str) -> None:
         await two.until_ready()
         replies = await asyncio.gather(one.transcribe(), two.transcribe())
         assert all(clip_words in reply.json()["text"] for reply in replies)
+
+
+def test_a_server_as_an_administrator_starts_it(device: Device, folder: Path, tmp_path: Path, clip_words: str) -> None:
+    """A pair of the catalog, pulled from a stick: `base` is that model on a Hailo-8, and its sums are those of its first pull."""
+    name = "whisper-base-hailo8"
+    files = {("encoder" in file, file.endswith(".npy")): file for file in catalog.load().get(name).files}
+    for part, file in (
+        ("my-encoder.hef", (True, False)),
+        ("my-decoder.hef", (False, False)),
+        ("token_embedding_weight_my.npy", (False, True)),
+    ):
+        (folder / part).rename(folder / files[file])
+    store = Store(tmp_path / "store", catalog.load())
+    assert pull(name, store, [FolderSource(folder)]).change == "pulled"
+    store.verify(name)
+    settings = {"engine": {"kind": "hailo"}, "model": {"name": "base", "path": None}, "storage": {"models": str(store.root)}}
+
+    def argv(config: Path) -> list[str]:
+        return command(config)[:-2]
+
+    with server_process(tmp_path, folder, argv=argv, more=settings) as server:
+        until(server.ready)
+        assert server.transcribe().json()["text"] == clip_words
+        (model,) = server.client.get("/v1/models").json()["data"]
+        assert (model["id"], model["capabilities"]["unavailable"]) == ("base", [])
+    vectors = store.root / name / files[False, True]
+    vectors.write_bytes(vectors.read_bytes()[:-1] + b"?")
+    with server_process(tmp_path, folder, argv=argv, more=settings) as server:
+
+        def damaged() -> bool:
+            try:
+                return "is damaged" in server.client.get("/health/ready").text
+            except httpx.TransportError:
+                return False
+
+        until(damaged)
+        assert f"models pull {name} --force" in server.client.get("/health/ready").json()["reason"]

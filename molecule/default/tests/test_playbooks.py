@@ -33,7 +33,7 @@ def test_verify_prints_what_was_heard(playbook: Playbook) -> None:
 
 
 def test_the_report_has_the_machine_as_the_inventory_does(
-    name: str, service: Service, playbook: Playbook, tmp_path: Path
+    host: Host, name: str, service: Service, playbook: Playbook, tmp_path: Path
 ) -> None:
     service.await_ready()
     done = playbook(
@@ -48,6 +48,8 @@ def test_the_report_has_the_machine_as_the_inventory_does(
     assert about == {"host": name, "state": "ready", "method": "venv", "reason": None, "drifts": []}
     assert row["version"] == row["facts"]["service"]["version"]
     assert re.fullmatch("[0-9a-f]{64}", row["sum"])
+    fact = host.file("/etc/ansible/facts.d/hailo_whisper.fact")
+    assert (fact.user, fact.group, oct(fact.mode)) == ("root", "root", oct(0o755))
     assert f"<td>{name}</td>" in (tmp_path / "report.html").read_text()
 
 

@@ -28,8 +28,17 @@ CUBLASLT = "libcublasLt.so.12"
 CUDNN = "libcudnn.so.9"
 PACKAGES = {CUBLAS: "nvidia-cublas-cu12", CUBLASLT: "nvidia-cublas-cu12", CUDNN: "nvidia-cudnn-cu12"}
 """The wheels that bring them."""
-DEFAULT = ("usr/lib/*-linux-gnu", "lib/*-linux-gnu", "usr/lib64", "lib64", "usr/lib", "usr/local/cuda/lib64", "usr/lib/wsl/lib")
-"""Where libraries lie beside what the loader's configuration names."""
+DEFAULT = (
+    "opt/hailo-whisper/cuda/nvidia/*/lib",
+    "usr/lib/*-linux-gnu",
+    "lib/*-linux-gnu",
+    "usr/lib64",
+    "lib64",
+    "usr/lib",
+    "usr/local/cuda/lib64",
+    "usr/lib/wsl/lib",
+)
+"""Where libraries lie beside what the loader's configuration names; the first is where the role and the packages put them."""
 SECONDS = 20.0
 
 

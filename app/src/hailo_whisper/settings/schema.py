@@ -174,7 +174,7 @@ class Engine(Section):
 
     kind: Literal["auto", "ctranslate2", "cuda", "hailo"] = Field(
         "auto",
-        description="ctranslate2: the CPU. cuda: an NVIDIA GPU. hailo: a Hailo-10H by HailoRT, which see docs/hailo.md for. auto: the first of hailo and cuda of "
+        description="ctranslate2: the CPU. cuda: an NVIDIA GPU. hailo: a Hailo-10H, 8 or 8L by HailoRT, which see docs/hailo.md for. auto: the first of hailo and cuda of "
         "which all is there that it needs, else the CPU; `hailo-whisper doctor` says which it is, and why.",
     )
     fallback: Literal["none", "cpu"] = Field(
@@ -203,7 +203,7 @@ class Hailo(Section):
     resources: str = Field(
         "/var/lib/hailo-whisper/resources",
         pattern=r"^/",
-        description="Folder of the resources of hailo-apps, which keeps HEFs in its models/hailo10h.",
+        description="Folder of the resources of hailo-apps, which keeps HEFs in its models/hailo10h, and pairs of an encoder and a decoder in its hefs.",
     )
 
 

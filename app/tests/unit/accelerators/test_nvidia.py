@@ -79,6 +79,13 @@ def test_libraries_where_the_loader_looks(machine: FakeMachine, packages: Path) 
     assert nvidia.lacking(_survey(machine, packages, LD_LIBRARY_PATH="/opt/own:relative")) is None
 
 
+def test_libraries_where_the_role_puts_them(machine: FakeMachine, packages: Path) -> None:
+    machine.nvidia(libraries=False)
+    for name in ("libcublas.so.12", "libcublasLt.so.12"):
+        machine.write(f"opt/hailo-whisper/cuda/nvidia/cublas/lib/{name}", "")
+    assert nvidia.lacking(_survey(machine, packages)) is None
+
+
 def test_cudnn_is_needed_where_ctranslate2_was_built_with_it(machine: FakeMachine, packages: Path) -> None:
     machine.nvidia()
     (packages / "ctranslate2.libs").mkdir()

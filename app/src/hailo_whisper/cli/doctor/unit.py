@@ -65,7 +65,7 @@ def device(patient: Patient) -> list[Finding]:
     if hidden := patient.hidden:
         drop_in = f"/etc/systemd/system/hailo-whisper.service.d/10-{hidden[0]}.conf"
         cure = (
-            f"Let it in by a drop-in with PrivateDevices=no and DeviceAllow= ({drop_in}): the role `accelerator` writes it. "
+            f"Let it in by a drop-in with PrivateDevices=no and DeviceAllow= ({drop_in}): the role `accelerator` writes it, and so does the package hailo-whisper-accel-{hidden[0]}. "
             f"Then `systemctl daemon-reload` and `systemctl restart {SERVICE}`."
         )
         bad = broken if patient.settings.engine.kind in ("hailo", "cuda") else warning

@@ -5,8 +5,10 @@ from collections.abc import Iterator
 
 from ... import settings
 from ...failure import Failure
+from ...models.hailo_apps_folder import hide
 from ...models.removal import remove
 from ...models.store import ModelMissing, ModelUnusable, Store
+from .names import meant
 from .shared import Place, say
 
 
@@ -29,7 +31,7 @@ def add_actions(actions: "argparse._SubParsersAction[argparse.ArgumentParser]") 
 
 def _verify(args: argparse.Namespace, place: Place) -> int:
     store = place.store
-    names = args.names or [model.name for model in store.models() if _lies_in(store, model.name)]
+    names = meant(args.names, place, args.dest) or [model.name for model in store.models() if _lies_in(store, model.name)]
     if not names:
         raise ModelMissing(f"There is no model in {store.root} to verify. Run `hailo-whisper models pull NAME` first.")
     status = 0
@@ -64,7 +66,9 @@ def _remove(args: argparse.Namespace, place: Place) -> int:
             if args.check:
                 print("would remove" if _lies_in(store, name) else "unchanged", name)
             else:
+                model = store.model(name)
                 print("removed" if remove(name, store, say) else "unchanged", name, flush=True)
+                hide(model, store, place.resources)
         except Failure as failure:
             say(f"hailo-whisper: {failure}")
             status = 1

@@ -2,14 +2,17 @@
 
 import argparse
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 from ...failure import Failure
 from ...models import sources
 from ...models.caching import is_cached, pull_into_cache
+from ...models.hailo_apps_folder import show
 from ...models.pull import Change, foresee, pull
 from ...models.sources import Patience
 from ...models.store import Store
+from .names import meant
 from .shared import Place, say, stopped_by_sigterm
 
 WOULD = {"unchanged": "unchanged", "repaired": "would repair", "pulled": "would pull"}
@@ -46,13 +49,14 @@ def _pull(args: argparse.Namespace, place: Place) -> int:
     configured, store = place.settings, place.store
     patience = Patience(configured.connect_seconds, configured.stall_seconds, configured.tries, parallel=configured.parallel)
     places = [sources.parse(text, patience, place.trust) for text in args.source or configured.sources]
-    names = list(dict.fromkeys(args.names))
+    cache = args.hub_cache.expanduser().absolute() if args.hub_cache else None
+    names = meant(args.names, place, args.dest or cache)
     for name in names:
         store.model(name)  # a misspelt name is refused before the first gigabyte
-    cache = args.hub_cache.expanduser().absolute() if args.hub_cache else None
+    resources = None if args.dest or cache else place.resources
     if args.check:
         for name in names:
-            print(WOULD[_foreseen(name, store, cache, force=args.force)], name)
+            print(WOULD[_foreseen(name, store, cache, resources, force=args.force)], store.model(name).name)
         return 0
     status = 0
     with stopped_by_sigterm():
@@ -62,6 +66,8 @@ def _pull(args: argparse.Namespace, place: Place) -> int:
                     outcome = pull_into_cache(name, cache, store.catalog, places, force=args.force, notify=say)
                 else:
                     outcome = pull(name, store, places, force=args.force, notify=say)
+                    if resources and show(name, store, resources, say) and outcome.change == "unchanged":
+                        outcome = replace(outcome, change="repaired")
             except KeyboardInterrupt:
                 say(f"{name}: interrupted. Run the same command to go on: what was fetched is kept for a week.")
                 return 130
@@ -75,7 +81,9 @@ def _pull(args: argparse.Namespace, place: Place) -> int:
     return status
 
 
-def _foreseen(name: str, store: Store, cache: Path | None, *, force: bool) -> Change:
+def _foreseen(name: str, store: Store, cache: Path | None, resources: Path | None, *, force: bool) -> Change:
     if cache is None:
-        return foresee(name, store, force=force)
+        change = foresee(name, store, force=force)
+        shown = change != "unchanged" or resources is None or not show(name, store, resources, pretend=True)
+        return change if shown else "repaired"
     return "unchanged" if not force and is_cached(store.catalog.get(name), cache) else "pulled"

@@ -22,6 +22,8 @@ class Place:
 
     store: Store
     settings: Models
+    resources: Path
+    """The folder of hailo-apps."""
 
     @property
     def trust(self) -> Trust:
@@ -33,10 +35,11 @@ def place(dest: Path | None) -> Place:
     """The store in the folder, or in the one of the settings. Raises Failure when the settings or the catalog cannot be read."""
     configured = settings.load(missing_ok=True)
     known = catalog.load(extra=Path(configured.models.catalog))
+    resources = Path(configured.hailo.resources)
     if dest is None:
-        return Place(Store(Path(configured.storage.models), known), configured.models)
+        return Place(Store(Path(configured.storage.models), known), configured.models, resources)
     command = f"hailo-whisper models pull {{name}} --dest {shlex.quote(str(dest))}"
-    return Place(Store(dest.expanduser().absolute(), known, command), configured.models)
+    return Place(Store(dest.expanduser().absolute(), known, command), configured.models, resources)
 
 
 @contextmanager

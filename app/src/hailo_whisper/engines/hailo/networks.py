@@ -102,13 +102,13 @@ class Pair:
         found = self._encoder.run({name: features.T[None]}, "encoding")
         return found[self._encoder.outputs[0]]
 
-    def logits(self, encoded: Encoded, tokens: Sequence[int]) -> NDArray[np.float32]:
-        """Those after each of the tokens, of which there are no more than `places`: shape (tokens, vocabulary)."""
+    def logits(self, encoded: Encoded, tokens: Sequence[int], since: int = 0) -> NDArray[np.float32]:
+        """Those after each of the tokens from token `since` on, no more than `places` in all: shape (tokens - since, vocabulary)."""
         rows = np.zeros(self.places, np.int64)
         rows[: len(tokens)] = tokens
         inputs = {self._sound: encoded, self._tokens: self._vectors[rows][None]}
         found = self._decoder.run(inputs, "decoding")
-        return np.concatenate([found[name][0, : len(tokens)] for name in self._parts], axis=1)
+        return np.concatenate([found[name][0, since : len(tokens)] for name in self._parts], axis=1)
 
     def close(self) -> None:
         """Give the device back."""
@@ -141,8 +141,9 @@ class Pair:
 
 
 def _shape(stream: Any) -> tuple[int, int, int]:
-    height, width, features = stream.shape
-    return int(height), int(width), int(features)
+    # Height, width and features; the last of them alone where the network has no others.
+    height, width, features = [1, 1, *(int(size) for size in stream.shape)][-3:]
+    return height, width, features
 
 
 def _described(loaded: _Loaded) -> str:

@@ -23,8 +23,8 @@ class Decoder(Protocol):
         """How many tokens it takes, those of the prompt counted in."""
         ...
 
-    def logits(self, encoded: Encoded, tokens: Sequence[int]) -> NDArray[np.float32]:
-        """Those after each of the tokens: shape (tokens, vocabulary)."""
+    def logits(self, encoded: Encoded, tokens: Sequence[int], since: int = 0) -> NDArray[np.float32]:
+        """Those after each of the tokens from token `since` on: shape (tokens - since, vocabulary)."""
         ...
 
 
@@ -75,7 +75,8 @@ class Search:
             said.append(token)
             if len(prompt) + len(said) > self._decoder.places:
                 break
-            rows = self._rows(encoded, [*prompt, *said])
+            written = [*prompt, *said]
+            rows = self._rows(encoded, written, len(written) - 1)
         finished = len(logprobs) > len(said)
         decoded = Decoded(
             tokens=said,
@@ -102,8 +103,8 @@ class Search:
         # With a penalty, the choice may fall on a timestamp where without it there could be none.
         return token, float(odds[token]) if np.isfinite(odds[token]) else float(rules.log_probabilities(chosen)[token])
 
-    def _rows(self, encoded: Encoded, tokens: Sequence[int]) -> rules.Logits:
-        rows = self._decoder.logits(encoded, tokens).astype(np.float64)
+    def _rows(self, encoded: Encoded, tokens: Sequence[int], since: int = 0) -> rules.Logits:
+        rows = self._decoder.logits(encoded, tokens, since).astype(np.float64)
         if not np.isfinite(rows).all():
             raise DeviceTrouble(
                 "The decoder on the device gave values that are no numbers. It is started anew; if that comes again, pull the model again "

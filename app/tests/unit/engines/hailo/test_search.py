@@ -32,14 +32,14 @@ class Scripted:
         self._script = script
         self._size = size
 
-    def logits(self, encoded: NDArray[np.float32], tokens: Sequence[int]) -> NDArray[np.float32]:
+    def logits(self, encoded: NDArray[np.float32], tokens: Sequence[int], since: int = 0) -> NDArray[np.float32]:
         assert len(tokens) <= self.places
         self.runs.append(len(tokens))
         found = np.zeros((len(tokens), self._size), np.float32)
         for row in range(len(tokens)):
             for token, logit in self._script([*tokens[: row + 1]]).items():
                 found[row, token] = logit
-        return found
+        return found[since:]
 
 
 def _says(*text: int, likely: float = 20.0) -> Callable[[list[int]], dict[int, float]]:
