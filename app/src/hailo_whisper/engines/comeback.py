@@ -139,14 +139,14 @@ class Comeback:
             started = await load(self._handle, launch, found, post.patience.load, self._busy)
         except Exception as error:
             self._drop()
+            self.waiting = None
             post.metrics.worker_lost("start")
             longest = pauses.BESIDE if isinstance(error, DeviceTrouble) else math.inf
             self._breaker.failed(time.monotonic(), longest)
             self._failed(launch, error)
             await self._await_chance(lambda: (launch.signs(), fingerprint(found.path)), (signs, files))
             return None
-        finally:
-            self.waiting = None
+        self.waiting = None
         self._breaker.started()
         return started
 
