@@ -30,6 +30,7 @@ LINTERS = {
         "--config-file=",
         "--scripts-are-modules",
         "script/wheels",
+        "plugins",
         "tests",
     ],
     "mypy-packaging": [

@@ -43,7 +43,7 @@ OWNERS = {
     "av": {"speech.decode"},
     "onnxruntime": {"speech.detection"},
     "faster_whisper": {"engines.whisper"},
-    "ctranslate2": {"engines.whisper", "models.conversion"},
+    "ctranslate2": {"engines.whisper", "engines.cuda", "models.conversion"},
     "nacl": {"models.signature"},
     "huggingface_hub": {"models.sources"},
     "yaml": {"settings", "models"},
