@@ -63,6 +63,7 @@ def test_another_model_than_the_configured_one_is_the_cpus(meant: Meant, capsys:
 
 def test_where_the_cpu_serves_too_both_forms_are_meant(meant: Meant) -> None:
     assert meant("base", models={"offered": ["base"]}) == ["Whisper-Base", "base"]
+    assert meant("Whisper-Base", "base") == ["Whisper-Base", "base"], "each is named"
     assert meant("base", engine={"kind": "hailo", "fallback": "cpu"}) == ["Whisper-Base", "base"]
     assert meant("whisper-base", engine={"kind": "hailo", "fallback": "cpu"}) == ["Whisper-Base"]
 
