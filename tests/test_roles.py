@@ -44,8 +44,9 @@ def documented(role: str) -> dict[str, Any]:
     return {name: yaml.safe_load(default) for name, default in rows}
 
 
-def test_the_roles_are_those_that_the_site_uses() -> None:
-    used = [entry["role"] for play in load(PROJECT / "playbooks/site.yml") for entry in play["roles"]]
+def test_the_roles_are_those_that_the_playbooks_use() -> None:
+    plays = [play for path in (PROJECT / "playbooks").glob("*.yml") for play in load(path)]
+    used = [entry["role"] for play in plays for entry in play.get("roles", [])]
     assert sorted(used) == ROLES
 
 

@@ -126,9 +126,9 @@ class TestPair:
     """An encoder and a decoder instead of the genai API."""
 
     @pytest.mark.parametrize(
-        ("version", "architecture", "seconds", "places", "every", "points"),
+        ("version", "architecture", "seconds", "places", "points"),
         # As the published networks are: of base for the Hailo-10H, and for the Hailo-8, which hears so little at a time that it costs more.
-        [("5.2.0", "hailo10h", 10.0, 64, 1, 1), ("4.23.0", "hailo8", 5.0, 32, 2, 4)],
+        [("5.2.0", "hailo10h", 10.0, 64, 1), ("4.23.0", "hailo8", 5.0, 32, 3)],
         ids=["10 s, 64 tokens", "5 s, 32 tokens"],
     )
     def test_it_hears_about_as_the_cpu_does(
@@ -142,7 +142,6 @@ class TestPair:
         architecture: str,
         seconds: float,
         places: int,
-        every: int,
         points: float,
     ) -> None:
         device.become(version)
@@ -150,7 +149,7 @@ class TestPair:
         engine.load(
             ModelConfig(device.pair(tmp_path / "pair", architecture, weights=weights, seconds=seconds, places=places), "int8", 0)
         )
-        found = _error_rate(engine, clips[::every])
+        found = _error_rate(engine, clips)
         engine.close()
         print(f"emulated, {seconds:.0f} s and {places} tokens: WER {found:.2f} %, CPU {cpu:.2f} %")
         assert found <= cpu + points
@@ -182,7 +181,7 @@ class TestPair:
         assert result.language == "en"
         assert [token for segment in result.segments for token in segment.tokens] == text
         segment = result.segments[0]
-        assert segment.avg_logprob == pytest.approx(theirs.scores[0], abs=0.05)
+        assert segment.avg_logprob == pytest.approx(theirs.scores[0], abs=0.08)
         assert segment.no_speech_prob == pytest.approx(theirs.no_speech_prob, abs=0.02)
         logprobs = [token.logprob for each in result.segments for token in each.logprobs or []]
         assert len(logprobs) == len(text)

@@ -3,70 +3,26 @@
 The device is emulated; the scripted engine is the CPU. Both hear the same, so which one it was is told by readiness and by the CPU's diary.
 """
 
-import asyncio
 import logging
 import os
-import signal
-import time
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import media
 import pytest
 from emulated import EMULATOR, Device
 from polling import eventually
-from serving import AMPLE, Served, alive, serving
+from serving import AMPLE
+from standing_in import GONE, degraded, described, falling_back, heard_by_the_cpu, until_on
 from stored import place, store_of
 
 from hailo_whisper.cli.choice import Choice
 from hailo_whisper.cli.service import Service
-from hailo_whisper.engines import holdoff, pauses
-from hailo_whisper.engines.launch import Found, Launch
-from hailo_whisper.engines.warm_up import warm_up
+from hailo_whisper.engines import pauses
 from hailo_whisper.models.unusable import ModelMissing
 from hailo_whisper.settings import parse
 
 pytestmark = pytest.mark.usefixtures("quick")
-
-NPU = "hailo_whisper.engines.hailo.engine:HailoEngine"
-GONE = "No Hailo device was found"
-
-
-def falling_back(hef: Path | Callable[[], Path], cpu: Path | Callable[[], Any], **more: Any) -> Any:
-    """A server on the NPU, for which the CPU may stand in."""
-    return serving(hef, engine=NPU, stand_in=cpu, **more)
-
-
-async def until_on(served: Served, engine: str) -> dict[str, Any]:
-    """Wait until that engine answers. Gives what readiness says then."""
-    told: dict[str, Any] = {}
-
-    async def there() -> bool:
-        status, body = await served.readiness()
-        told.update(body)
-        return (status, body["engine"]) == (200, engine)
-
-    await eventually(there)
-    return told
-
-
-def heard_by_the_cpu(cpu: Path) -> int:
-    """How many batches, warm-ups not counted."""
-    diary = cpu / "batches"
-    return diary.read_text().count("say") if diary.exists() else 0
-
-
-async def described(served: Served) -> dict[str, Any]:
-    """The one model, as it is listed."""
-    (model,) = (await served.client.get("/v1/models")).json()["data"]
-    return dict(model)
-
-
-async def degraded(served: Served) -> bool:
-    """What Prometheus is told."""
-    return 'hailo_whisper_model_degraded{model="base"} 1.0' in (await served.client.get("/metrics")).text
 
 
 class TestAtTheStart:
@@ -218,154 +174,3 @@ class TestBusy:
             assert "Waiting for the device, 60 s at most." in told["reason"]
             somebody.release()
             await until_on(served, "hailo")
-
-
-class TestUnderWay:
-    async def test_no_request_is_lost_when_it_dies_under_load_and_comes_back(
-        self, device: Device, hef: Path, model_folder: Path, clip_words: str
-    ) -> None:
-        answers: list[tuple[int, str]] = []
-        over = False
-
-        async def ask(served: Served) -> None:
-            while not over:
-                response = await served.transcribe()
-                answers.append((response.status_code, response.json().get("text", response.text)))
-
-        async with falling_back(hef, model_folder) as served:
-            await until_on(served, "hailo")
-            asking = [asyncio.create_task(ask(served)) for _ in range(4)]
-            for told in ("infer raise 62", "absent", "infer crash"):
-                count = len(answers)
-                await eventually(lambda: len(answers) > count + 4)  # noqa: B023 - it is called before the next turn
-                device.tell(told)
-                await until_on(served, "ctranslate2")
-                count = len(answers)
-                await eventually(lambda: len(answers) > count + 4)  # noqa: B023
-                device.tell()
-                (hef.parent / f"touched-{len(answers)}").touch()
-                await until_on(served, "hailo")
-            over = True
-            await asyncio.gather(*asking)
-            assert served.supervisor.restarts == 3
-        assert set(answers) == {(200, clip_words)}
-
-    async def test_one_that_hangs_is_killed_and_its_request_is_served_by_the_cpu(
-        self, device: Device, hef: Path, model_folder: Path, clip_words: str
-    ) -> None:
-        deadline = 1.0
-        async with falling_back(hef, model_folder, patience=replace(AMPLE, batch=deadline)) as served:
-            await until_on(served, "hailo")
-            hung = served.supervisor.pid
-            assert hung
-            device.tell("infer hang")
-            began = time.monotonic()
-            request = asyncio.create_task(served.transcribe())
-            await eventually(lambda: not alive(hung))
-            assert deadline <= time.monotonic() - began < deadline + 2
-            response = await request
-            assert (response.status_code, response.json().get("text")) == (200, clip_words), response.text
-            told = await until_on(served, "ctranslate2")
-            assert (
-                "did not finish a batch within its deadline of 1 seconds" in told["reason"] or "did not answer" in told["reason"]
-            )
-            assert told["worker_restarts"] == 1
-
-    async def test_an_idle_one_that_dies(self, device: Device, hef: Path, model_folder: Path) -> None:
-        async with falling_back(hef, model_folder) as served:
-            await until_on(served, "hailo")
-            device.tell("absent")
-            assert served.supervisor.pid
-            os.kill(served.supervisor.pid, signal.SIGKILL)
-            told = await until_on(served, "ctranslate2")
-            assert "The worker of the Hailo NPU was lost." in told["reason"] or GONE in told["reason"]
-
-    async def test_one_that_comes_and_goes_does_not_cost_each_request(
-        self, device: Device, hef: Path, model_folder: Path, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        monkeypatch.setattr(holdoff, "AGAIN", 600)
-        async with falling_back(hef, model_folder) as served:
-            for _ in range(2):
-                await until_on(served, "hailo")
-                device.tell("infer raise 62")
-                assert (await served.transcribe()).status_code == 200
-                await until_on(served, "ctranslate2")
-                device.tell()
-            await asyncio.sleep(1.0)
-            told = await until_on(served, "ctranslate2")
-            assert 500 < told["next_start_seconds"] <= 600, "it is left alone for a while"
-
-    async def test_what_was_taken_on_by_the_cpu_is_finished_there_before_the_npu_takes_over(
-        self, device: Device, hef: Path, model_folder: Path, clip_words: str
-    ) -> None:
-        device.tell("absent")
-        async with falling_back(hef, model_folder, config={"vad": {"enabled": False}}) as served:
-            await until_on(served, "ctranslate2")
-            # 15 s in one window, which the NPU does not take.
-            long = asyncio.create_task(served.send(media.silence(15), "wait go", response_format="verbose_json"))
-            await eventually((model_folder / "waiting").exists)
-            device.tell()
-
-            async def announced() -> bool:
-                return not (await described(served))["capabilities"]["prompts"]
-
-            await eventually(announced)
-            refused = await served.transcribe("say hello")
-            assert (refused.status_code, refused.json()["error"]["param"]) == (400, "prompt"), (
-                "who comes now is told what the NPU can do"
-            )
-            assert (await served.readiness())[1]["engine"] == "ctranslate2"
-            (model_folder / "go").touch()
-            response = await long
-            assert response.status_code == 200
-            (segment,) = response.json()["segments"]
-            assert segment["end"] == pytest.approx(15), "as one window"
-            await until_on(served, "hailo")
-            assert (await served.transcribe()).json()["text"] == clip_words
-
-
-class TestIdle:
-    async def test_an_idle_stand_in_is_unloaded_and_nothing_is_tried_for_nobody(
-        self, device: Device, hef: Path, model_folder: Path, clip_words: str
-    ) -> None:
-        device.tell("absent")
-        async with falling_back(hef, model_folder, patience=replace(AMPLE, keep_alive=1)) as served:
-            await until_on(served, "ctranslate2")
-            await served.until_state("unloaded")
-            device.tell()
-            await asyncio.sleep(0.5)
-            assert served.supervisor.pid is None
-            assert (await served.readiness())[1]["next_start_seconds"] is None
-            assert (await served.transcribe()).json()["text"] == clip_words
-            await until_on(served, "hailo")
-
-
-class TestABetterEngine:
-    async def test_one_that_comes_later_is_tried_beside_and_takes_over(
-        self, device: Device, hef: Path, model_folder: Path, clip_words: str
-    ) -> None:
-        device.tell("absent")
-        heard = warm_up(1)
-        npu = Launch(
-            "base",
-            NPU,
-            lambda: Found("base", hef),
-            "int8",
-            0,
-            heard,
-            kind="hailo",
-            processor="the Hailo NPU",
-            signs=(device.folder / "control").read_text,
-        )
-        with heard.waveform:
-            async with serving(model_folder) as served:
-                await served.until_ready()
-                served.supervisor.improve(npu)
-                await eventually(lambda: served.supervisor.failed_starts > 0)
-                status, told = await served.readiness()
-                assert (status, told["engine"], told["degraded"], told["reason"]) == (200, "scripted_engine", False, None)
-                assert (await served.transcribe("say hello")).json()["text"] == "hello"
-                device.tell()
-                await until_on(served, "hailo")
-                assert (await served.transcribe()).json()["text"] == clip_words
-                assert served.supervisor.restarts == 0

@@ -159,7 +159,11 @@ def test_a_server_as_an_administrator_starts_it(device: Device, folder: Path, tm
     store = Store(tmp_path / "store", catalog.load())
     assert pull(name, store, [FolderSource(folder)]).change == "pulled"
     store.verify(name)
-    settings = {"engine": {"kind": "hailo"}, "model": {"name": "base", "path": None}, "storage": {"models": str(store.root)}}
+    settings: dict[str, dict[str, Any]] = {
+        "engine": {"kind": "hailo"},
+        "model": {"name": "base", "path": None},
+        "storage": {"models": str(store.root)},
+    }
 
     def argv(config: Path) -> list[str]:
         return command(config)[:-2]

@@ -77,6 +77,19 @@ async def test_a_recording_that_hangs_the_engine_fails_alone(model_folder: Path)
         assert replies[1].headers["x-should-retry"] == "false"
 
 
+async def test_a_device_that_fails_twice_over_a_recording_is_told_to_be_to_blame(model_folder: Path, clip_words: str) -> None:
+    async with serving(model_folder) as served:
+        await served.until_ready()
+        response = await served.transcribe("lose-the-device")
+        assert (response.status_code, response.headers["retry-after"]) == (503, "10")
+        assert response.json()["error"]["message"] == (
+            "The device failed twice while it transcribed this, which is hardly the fault of the recording: The device is gone. "
+            "Send it again in a moment."
+        )
+        assert served.supervisor.restarts == 2
+        assert (await served.transcribe()).json()["text"] == clip_words
+
+
 @pytest.mark.parametrize("kind", ["nothing", "too-much", "nan", "score", "outside", "backwards", "text", "language"])
 async def test_nonsense_is_no_transcript_and_the_worker_is_replaced(kind: str, model_folder: Path, clip_words: str) -> None:
     async with serving(model_folder) as served:

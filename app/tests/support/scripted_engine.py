@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from hailo_whisper.engines.engine import Capabilities, ModelConfig, Options
+from hailo_whisper.engines.trouble import DeviceTrouble
 from hailo_whisper.engines.warm_up import clip_text
 from hailo_whisper.speech.transcript import Segment, Token, WindowResult, Word
 from hailo_whisper.speech.waveform import RATE, Samples
@@ -112,6 +113,8 @@ class ScriptedEngine:
             case "crash-once" if not (self._folder / "crashed").exists():
                 (self._folder / "crashed").touch()
                 os.kill(os.getpid(), signal.SIGKILL)
+            case "lose-the-device":
+                raise DeviceTrouble("The device is gone.")
             case "raise":
                 raise RuntimeError("out of luck")
             case "wait":

@@ -20,6 +20,7 @@ LOCK = Path(__file__).parents[2] / "requirements" / "server.lock"
 ALLOWED = {
     "failure": set[str](),
     "hef": {"failure"},
+    "retry_after": set[str](),
     "settings": {"failure"},
     "service": {"settings", "__version__"},
     "speech": {"failure", "service.child", "service.metrics", "service.sandbox"},
@@ -28,9 +29,9 @@ ALLOWED = {
     # What a model consists of, and Whisper's own tokenizer, are the models' business wherever they are needed.
     "engines": {"failure", "hef", "accelerators", "service.child", "service.metrics", "speech", "models.hefs", "models.official"},
     "scheduling": {"failure", "settings", "service.log", "service.memory", "service.metrics", "speech", "engines"},
-    "models": {"failure", "hef"},
+    "models": {"failure", "hef", "retry_after"},
     "keys": {"failure"},
-    "recordings": {"failure", "settings", "speech", "formats", "engines", "scheduling", "__version__"},
+    "recordings": {"failure", "retry_after", "settings", "speech", "formats", "engines", "scheduling", "__version__"},
     "api": {"failure", "settings", "keys"}
     | {"speech", "formats", "engines", "scheduling", "service.log", "service.metrics", "__version__"},
 }
@@ -42,7 +43,7 @@ OWNERS = {
     "av": {"speech.decode"},
     "onnxruntime": {"speech.detection"},
     "faster_whisper": {"engines.whisper"},
-    "ctranslate2": {"engines.whisper", "models.conversion"},
+    "ctranslate2": {"engines.whisper", "engines.cuda", "models.conversion"},
     "nacl": {"models.signature"},
     "huggingface_hub": {"models.sources"},
     "yaml": {"settings", "models"},

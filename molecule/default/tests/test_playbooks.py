@@ -3,7 +3,9 @@
 import json
 import re
 import subprocess
+import time
 from collections.abc import Callable
+from pathlib import Path
 
 import httpx
 import pytest
@@ -28,6 +30,52 @@ def test_verify_prints_what_was_heard(playbook: Playbook) -> None:
     done = playbook("verify.yml")
     assert done.returncode == 0, done.stdout + done.stderr
     assert "heard: Unless to be rather" in done.stdout
+
+
+def test_the_report_has_the_machine_as_the_inventory_does(
+    host: Host, name: str, service: Service, playbook: Playbook, tmp_path: Path
+) -> None:
+    service.await_ready()
+    done = playbook(
+        "report.yml",
+        "--extra-vars",
+        json.dumps({"hailo_whisper_report_folder": str(tmp_path), "hailo_whisper_report_strict": True}),
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "1 of 1 ready, 0 not as the inventory has them." in done.stdout
+    (row,) = json.loads((tmp_path / "report.json").read_text())["hosts"]
+    about = {key: row[key] for key in ("host", "state", "method", "reason", "drifts")}
+    assert about == {"host": name, "state": "ready", "method": "venv", "reason": None, "drifts": []}
+    assert row["version"] == row["facts"]["service"]["version"]
+    assert re.fullmatch("[0-9a-f]{64}", row["sum"])
+    fact = host.file("/etc/ansible/facts.d/hailo_whisper.fact")
+    assert (fact.user, fact.group, oct(fact.mode)) == ("root", "root", oct(0o755))
+    assert f"<td>{name}</td>" in (tmp_path / "report.html").read_text()
+
+
+def test_prometheus_is_installed_and_watches_the_machine(
+    host: Host, name: str, service: Service, playbook: Playbook, tmp_path: Path
+) -> None:
+    if not name.endswith("debian12"):
+        pytest.skip("the other machine has no network to fetch Prometheus by")
+    service.await_ready()
+    (tmp_path / "hosts.yml").write_text(json.dumps({"monitoring": {"hosts": {name: {"hailo_whisper_monitoring_install": True}}}}))
+    command = [
+        "monitoring.yml",
+        "--inventory",
+        str(tmp_path / "hosts.yml"),
+        "--extra-vars",
+        "hailo_whisper_monitoring_interval=1s",
+    ]
+    done = playbook(*command)
+    assert done.returncode == 0, done.stdout + done.stderr
+    query = f"http://127.0.0.1:9090/api/v1/query?query=hailo_whisper_ready%7Binstance=%22{name}%22%7D"
+    ask = f"import urllib.request; print(urllib.request.urlopen('{query}').read().decode())"
+    end = time.monotonic() + 30
+    while not (found := json.loads(host.check_output(f'python3 -c "{ask}"'))["data"]["result"]):
+        assert time.monotonic() < end, "Prometheus has not asked the machine"
+        time.sleep(0.5)
+    assert found[0]["value"][1] == "1"
 
 
 def test_a_misspelt_setting_is_refused_and_changes_nothing(host: Host, service: Service, playbook: Playbook) -> None:

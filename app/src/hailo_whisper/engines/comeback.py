@@ -116,7 +116,8 @@ class Comeback:
         # Whatever it is, what serves goes on; the next worker that is started has it tried again.
         except Exception as error:
             log.exception("%s is not tried any more", launch.processor)
-            self.stop()
+            self._task = None
+            self._drop()
             self._failed(launch, error)
 
     async def _try(self, launch: Launch) -> Started | None:
@@ -139,14 +140,14 @@ class Comeback:
             started = await load(self._handle, launch, found, post.patience.load, self._busy)
         except Exception as error:
             self._drop()
+            self.waiting = None
             post.metrics.worker_lost("start")
             longest = pauses.BESIDE if isinstance(error, DeviceTrouble) else math.inf
             self._breaker.failed(time.monotonic(), longest)
             self._failed(launch, error)
             await self._await_chance(lambda: (launch.signs(), fingerprint(found.path)), (signs, files))
             return None
-        finally:
-            self.waiting = None
+        self.waiting = None
         self._breaker.started()
         return started
 

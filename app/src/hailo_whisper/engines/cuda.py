@@ -1,12 +1,10 @@
 """An NVIDIA GPU for CTranslate2: its libraries made findable, and what goes wrong with it as a sentence. Runs in the worker."""
 
 import ctypes
-import importlib
 import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 from ..accelerators import cuda_probe, nvidia
 from .trouble import DeviceTrouble, Trouble
@@ -41,7 +39,9 @@ def usable(survey: Callable[[Path], nvidia.Nvidia] = nvidia.survey) -> Iterator[
     # CTranslate2 asks for cuBLAS by its name, and is given what has been loaded under it, wherever that lies.
     for name, place in found.libraries.items():
         _load(name, str(place))
-    ctranslate2: Any = importlib.import_module("ctranslate2")
+    # After the libraries, and late because it takes a while.
+    import ctranslate2
+
     try:
         if not ctranslate2.get_cuda_device_count():
             # It does not say why; the driver does, unless CTranslate2 was made without CUDA.

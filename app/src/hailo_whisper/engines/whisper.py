@@ -98,7 +98,8 @@ class Whisper:
         import ctranslate2
 
         view = ctranslate2.StorageView.from_array(padded(features, round(context * FRAMES))[None])
-        return np.asarray(self._model.model.encode(view))
+        # numpy sees no memory of a GPU; where the model is on the CPU, nothing is copied for it.
+        return np.asarray(self._model.model.encode(view, to_cpu=True))
 
     def detect(self, encoded: Encoded) -> str:
         """The language of a window, as an ISO 639-1 code."""

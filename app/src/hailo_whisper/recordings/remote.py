@@ -1,9 +1,7 @@
 """The way over HTTP: a server with OpenAI's interface, ours or another, hears the recordings."""
 
 import asyncio
-import email.utils
 import logging
-import time
 import zlib
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +10,7 @@ from typing import Any, Self
 import httpx2
 from pydantic import BaseModel, ValidationError
 
-from .. import __version__
+from .. import __version__, retry_after
 from ..failure import Failure
 from ..speech.languages import CODES
 from ..speech.transcript import Segment, Transcript
@@ -133,19 +131,7 @@ def _pause(response: httpx2.Response, attempt: int) -> float | None:
         return None
     if attempt >= (BUSY_TRIES if busy else TRIES):
         return None
-    return min(_retry_after(response.headers.get("retry-after", "")) or PAUSE * 2**attempt, LONGEST_PAUSE)
-
-
-def _retry_after(value: str) -> float | None:
-    """Seconds, from seconds or from a date (RFC 9110, 10.2.3)."""
-    try:
-        return max(float(value), 0.0)
-    except ValueError:
-        pass
-    try:
-        return max(email.utils.parsedate_to_datetime(value).timestamp() - time.time(), 0.0)
-    except ValueError:
-        return None
+    return min(retry_after.seconds(response.headers.get("retry-after", "")) or PAUSE * 2**attempt, LONGEST_PAUSE)
 
 
 def _message(response: httpx2.Response) -> str:

@@ -42,7 +42,7 @@ class Loaded:
     answers: str
     """Name of the model that answers: the configured one by its first name, or the one that stands in for it."""
     stand_in: bool
-    """Whether it is another than the configured one."""
+    """Whether it, or its engine, is another than the configured one."""
     engine: str
     sha256: str | None
     """Of the weights, where they were verified."""

@@ -8,11 +8,14 @@ from typing import Any
 import pytest
 from emulated import Device
 from machines import FakeMachine
+from stored import place, store_of
 
 from hailo_whisper.accelerators.machine import survey
 from hailo_whisper.accelerators.nvidia import Gpu, Probe
 from hailo_whisper.cli import assembly, engines
+from hailo_whisper.engines.launch import Launch
 from hailo_whisper.engines.warm_up import warm_up
+from hailo_whisper.failure import Failure
 from hailo_whisper.models.unusable import ModelMissing
 from hailo_whisper.settings import Settings, parse
 
@@ -63,6 +66,71 @@ def test_driver_and_library_that_differ_leave_it_to_the_cpu(tmp_path: Path, mach
     decision = engines.decide(_settings(tmp_path), survey(machine.root))
     assert decision.kind == "ctranslate2"
     assert "the Hailo driver is 5.2.0 and libhailort is 5.3.0" in decision.reason
+
+
+class TestFallback:
+    """What stands in for the engine, by the settings."""
+
+    def _launch(self, tmp_path: Path, kind: str, **more: Any) -> Launch:
+        config = {"engine": {"kind": kind, "fallback": "cpu"}, "models": {"catalog": str(tmp_path / "models.d")}} | more
+        clip = warm_up(1)
+        with clip.waveform:
+            return assembly.launch(_settings(tmp_path, **config), None, clip)
+
+    def test_nothing_unless_it_is_set(self, tmp_path: Path) -> None:
+        clip = warm_up(1)
+        with clip.waveform:
+            assert assembly.launch(_settings(tmp_path, engine={"kind": "hailo"}), None, clip).stand_in is None
+            assert self._launch(tmp_path, "ctranslate2").stand_in is None
+
+    @pytest.mark.parametrize("name", ["small", "Whisper-Small", "whisper-small-int8", "whisper-small-hailo8"])
+    def test_the_same_model_in_the_cpus_form(self, tmp_path: Path, name: str) -> None:
+        folder = place(store_of(tmp_path, "small"), "small")
+        launch = self._launch(tmp_path, "hailo", model={"name": name, "path": "/a/model.hef"})
+        assert launch.stand_in
+        assert (launch.stand_in.kind, launch.stand_in.engine, launch.stand_in.model) == (
+            "ctranslate2",
+            engines.CLASSES["ctranslate2"],
+            name,
+        )
+        found = launch.stand_in.prepare()
+        assert (found.name, found.path, found.fallback_for) == ("small", folder, None)
+
+    def test_or_one_of_the_models_that_may_stand_in(self, tmp_path: Path) -> None:
+        place(store_of(tmp_path, "small", "tiny"), "tiny")
+        launch = self._launch(tmp_path, "hailo", model={"name": "small", "fallback": ["tiny"]})
+        assert launch.stand_in
+        found = launch.stand_in.prepare()
+        assert (found.name, found.fallback_for) == ("tiny", "small")
+
+    def test_without_either_the_command_is_told(self, tmp_path: Path) -> None:
+        store_of(tmp_path, "small")
+        with pytest.raises(Failure) as caught:
+            assembly.prepare(self._launch(tmp_path, "hailo", model={"name": "Whisper-Small"}))
+        assert "There is no HEF of the model Whisper-Small" in str(caught.value)
+        assert "The CPU cannot take the place of the Hailo NPU (engine.fallback): The model small is not in " in str(caught.value)
+        assert str(caught.value).endswith("Run `hailo-whisper models pull small`.")
+
+    def test_a_reload_needs_one_of_both(self, tmp_path: Path) -> None:
+        place(store_of(tmp_path, "small"), "small")
+        assembly.prepare(self._launch(tmp_path, "hailo", model={"name": "small"}))
+        clip = warm_up(1)
+        with clip.waveform, pytest.raises(ModelMissing):
+            assembly.prepare(assembly.launch(_settings(tmp_path, engine={"kind": "hailo"}), None, clip))
+
+    def test_a_gpu_has_the_same_files_in_a_form_that_a_cpu_computes_in(self, tmp_path: Path) -> None:
+        launch = self._launch(tmp_path, "cuda", model={"name": "small", "compute_type": "int8_float16", "path": str(tmp_path)})
+        assert launch.stand_in
+        assert (launch.compute_type, launch.stand_in.compute_type) == ("int8_float16", "int8")
+        assert (launch.device, launch.stand_in.device) == ("cuda", "cpu")
+        assert launch.processor == "the NVIDIA GPU"
+
+
+def test_what_is_offered_besides_has_no_stand_in(tmp_path: Path) -> None:
+    settings = _settings(tmp_path, engine={"kind": "cuda", "fallback": "cpu"}, models={"offered": ["small"]})
+    clip = warm_up(1)
+    with clip.waveform:
+        assert assembly.launch(settings, None, clip, "small").stand_in is None
 
 
 class TestCuda:

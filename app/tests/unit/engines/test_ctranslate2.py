@@ -1,7 +1,8 @@
 """The parts that need no model; the contract tests transcribe with a real one."""
 
+import contextlib
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -13,6 +14,7 @@ import numpy as np
 import pytest
 from faster_whisper.feature_extractor import FeatureExtractor
 
+from hailo_whisper.engines import cuda
 from hailo_whisper.engines.ctranslate2 import CTranslate2Engine, lanes
 from hailo_whisper.engines.engine import Capabilities, ModelConfig, Options
 from hailo_whisper.engines.spelling import alphabet
@@ -44,7 +46,8 @@ class FakeWhisper:
         self.aligned: list[dict[str, Any]] = []
         self.answer: Callable[[int, dict[str, Any]], Any] = lambda _, asked: result()
 
-    def encode(self, features: Any) -> Any:
+    def encode(self, features: Any, *, to_cpu: bool) -> Any:
+        assert to_cpu, "numpy sees no memory of a GPU"
         self.contexts.append(features.shape[2])
         # The first feature goes through, so that a decoding can be told from another.
         return np.full((1, features.shape[2] // 2, 4), np.asarray(features)[0, 0, 0], np.float32)
@@ -171,6 +174,22 @@ def test_the_model_is_loaded_from_the_folder_and_from_nowhere_else(engine: CTran
         "num_workers": 3,
         "local_files_only": True,
     }
+
+
+def test_a_gpu_is_asked_for_when_it_is_meant(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    loaded: list[str] = []
+
+    @contextlib.contextmanager
+    def usable() -> Iterator[None]:
+        loaded.append("libraries")
+        yield
+        loaded.append("model")
+
+    monkeypatch.setattr(cuda, "usable", usable)
+    engine = CTranslate2Engine()
+    engine.load(ModelConfig(tmp_path, "int8_float16", 2, device="cuda"))
+    assert loaded == ["libraries", "model"]
+    assert engine._whisper._model.how["device"] == "cuda"
 
 
 @pytest.mark.parametrize(("threads", "expected"), [(1, 1), (2, 2), (3, 1), (4, 2), (8, 4), (64, 4)])

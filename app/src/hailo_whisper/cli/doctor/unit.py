@@ -24,14 +24,6 @@ def unit(patient: Patient) -> list[Finding]:
         shown += f"; {service.status_text}"
     if service.load_state == "masked":
         return [broken("unit", "masked", f"`systemctl unmask {SERVICE}`, then {START}.")]
-    if service.need_daemon_reload == "yes":
-        return [
-            warning(
-                "unit",
-                f"{shown}; its files changed since systemd read them",
-                f"`systemctl daemon-reload`, then `systemctl restart {SERVICE}`.",
-            )
-        ]
     if service.active_state == "failed":
         return [
             broken(
@@ -47,6 +39,14 @@ def unit(patient: Patient) -> list[Finding]:
                 "unit",
                 f"it ends and is started again ({restarts} times so far). {_last_lines(patient)}",
                 "Put that right: it goes on by itself.",
+            )
+        ]
+    if service.need_daemon_reload == "yes":
+        return [
+            warning(
+                "unit",
+                f"{shown}; its files changed since systemd read them",
+                f"`systemctl daemon-reload`, then `systemctl restart {SERVICE}`.",
             )
         ]
     if service.active_state == "inactive" and socket.active_state != "active":

@@ -38,7 +38,11 @@ class Way:
 
 @dataclass(frozen=True)
 class Written:
-    """A decoding, and the natural logarithm of each of its tokens' probabilities: as the decoder's rules left them, penalty or not."""
+    """A decoding, and the natural logarithm of each of its tokens' probabilities.
+
+    They are the model's own among all tokens, whatever the rules left of them and whether there was a penalty: the thresholds of `decoding`
+    were found with such.
+    """
 
     decoded: Decoded
     logprobs: list[float]
@@ -91,17 +95,14 @@ class Search:
 
     def _next(self, row: rules.Logits, said: Sequence[int], seconds: float, way: Way) -> tuple[int, float]:
         vocabulary = self._vocabulary
-        odds = rules.log_probabilities(rules.allowed(row, said, vocabulary, seconds))
-        if way.penalty > 1:
-            row = rules.penalised(row, said, way.penalty, vocabulary)
-        chosen = rules.allowed(row, said, vocabulary, seconds) if way.penalty > 1 else odds
+        given = row if way.penalty <= 1 else rules.penalised(row, said, way.penalty, vocabulary)
+        left = rules.allowed(given, said, vocabulary, seconds)
         if way.temperature:
-            chances = np.exp(rules.log_probabilities(chosen / way.temperature))
+            chances = np.exp(rules.log_probabilities(left / way.temperature))
             token = int(self._random.choice(len(chances), p=chances / chances.sum()))
         else:
-            token = int(chosen.argmax())
-        # With a penalty, the choice may fall on a timestamp where without it there could be none.
-        return token, float(odds[token]) if np.isfinite(odds[token]) else float(rules.log_probabilities(chosen)[token])
+            token = int(left.argmax())
+        return token, float(rules.log_probabilities(row)[token])
 
     def _rows(self, encoded: Encoded, tokens: Sequence[int], since: int = 0) -> rules.Logits:
         rows = self._decoder.logits(encoded, tokens, since).astype(np.float64)

@@ -1,12 +1,11 @@
 """What a server's answer to the request for a file means: here it is, come again, or it is no use."""
 
-import email.utils
 import re
-import time
 from dataclasses import dataclass
 
 import httpx2
 
+from ... import retry_after
 from ..catalog import File
 from .failed import SourceFailed
 
@@ -36,7 +35,7 @@ def check(response: httpx2.Response, name: str, expected: File, have: int, refus
     """What the body is that comes with the answer. Nothing of it has been read yet. Raises Again and SourceFailed."""
     status = response.status_code
     if status in FLEETING:
-        raise Again(f"{response.url.host} answers {status}", _retry_after(response.headers.get("retry-after", "")))
+        raise Again(f"{response.url.host} answers {status}", retry_after.seconds(response.headers.get("retry-after", "")))
     if status in {401, 403}:
         raise SourceFailed(f"{name}: {response.url.host} refuses it ({status}): {refused}")
     if status == 416:
@@ -88,15 +87,3 @@ def _linked(response: httpx2.Response) -> str | None:
         if re.fullmatch(r"[0-9a-f]{64}", tag):
             return tag
     return None
-
-
-def _retry_after(value: str) -> float | None:
-    """Seconds, from seconds or from a date (RFC 9110, 10.2.3)."""
-    try:
-        return max(float(value), 0.0)
-    except ValueError:
-        pass
-    try:
-        return max(email.utils.parsedate_to_datetime(value).timestamp() - time.time(), 0.0)
-    except ValueError:
-        return None

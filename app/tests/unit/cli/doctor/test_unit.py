@@ -47,6 +47,7 @@ def test_what_systemd_shows(machine: FakeMachine) -> None:
         (WELL | {"NeedDaemonReload": "yes"}, {}, State.WARNING, "files changed since"),
         ({"LoadState": "masked"}, {}, State.BROKEN, "masked"),
         (WELL | {"SubState": "auto-restart", "NRestarts": "7"}, {}, State.BROKEN, "7 times so far"),
+        (WELL | {"SubState": "auto-restart", "NeedDaemonReload": "yes"}, {}, State.BROKEN, "is started again"),
         (WELL | {"ActiveState": "failed", "Result": "exit-code"}, {}, State.BROKEN, "result: exit-code"),
     ],
 )

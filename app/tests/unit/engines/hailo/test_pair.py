@@ -169,7 +169,7 @@ class TestCutOff:
         assert result.fallbacks == 0
 
     def test_a_window_that_is_longer_than_the_encoder_takes_is_parted(self, eight: Device, tmp_path: Path) -> None:
-        engine = _load(eight.pair(tmp_path / "pair", says=TEXT, until=2.5))
+        engine = _load(eight.pair(tmp_path / "pair", says=TEXT, until=1.8))
         samples = np.random.default_rng(1).normal(0, 0.1, 11 * RATE).astype(np.float32)
         samples[int(5.5 * RATE) :][:2000] = 0
         (result,) = engine.transcribe([samples], ENGLISH)
