@@ -208,7 +208,8 @@ Check = Callable[..., "subprocess.CompletedProcess[str]"]
 def check(project: Path, tmp_path: Path) -> Check:
     """Run the part of the role that looks and judges, on this machine, with another's answers."""
     role = {"ansible.builtin.import_role": {"name": "accelerator", "tasks_from": "check"}}
-    (tmp_path / "play.yml").write_text(json.dumps([{"hosts": "all", "gather_facts": False, "tasks": [role]}]))
+    show = {"ansible.builtin.debug": {"msg": "settings: {{ accelerator_settings | to_json }}"}}
+    (tmp_path / "play.yml").write_text(json.dumps([{"hosts": "all", "gather_facts": False, "tasks": [role, show]}]))
 
     def run(found: dict[str, Any], **variables: Any) -> "subprocess.CompletedProcess[str]":
         answer = {
@@ -278,3 +279,27 @@ def test_a_wheel_that_fits_is_taken(check: Check) -> None:
     wheel = "https://mirror.example/hailort-5.2.0-cp313-cp313-linux_aarch64.whl?token=1"
     done = check({"taken": "hailo"}, hailo_whisper_hailort_wheel=wheel, hailo_whisper_hailort_wheel_sha256="a" * 64)
     assert done.returncode == 0, done.stdout
+
+
+@pytest.mark.parametrize(
+    ("taken", "variables", "settings"),
+    [
+        ("cpu", {}, {}),
+        ("hailo", {}, {}),
+        ("nvidia", {}, {"model": {"compute_type": "int8_float16"}}),
+        ("cpu", {"hailo_whisper_accelerator": "cpu"}, {"engine": {"kind": "ctranslate2"}}),
+        ("hailo", {"hailo_whisper_accelerator": "hailo"}, {"engine": {"kind": "hailo"}}),
+        ("hailo", {"hailo_whisper_accelerator": "hailo", "hailo_whisper_accelerator_later": True}, {}),
+        (
+            "nvidia",
+            {"hailo_whisper_accelerator": "nvidia"},
+            {"engine": {"kind": "cuda"}, "model": {"compute_type": "int8_float16"}},
+        ),
+    ],
+    ids=str,
+)
+def test_what_is_insisted_on_is_what_the_service_transcribes_by(
+    check: Check, taken: str, variables: dict[str, Any], settings: dict[str, Any]
+) -> None:
+    done = check({"taken": taken}, **variables)
+    assert f'"msg": {json.dumps("settings: " + json.dumps(settings))}' in done.stdout

@@ -435,13 +435,18 @@ def test_a_failure_on_the_host_says_what_to_do_and_no_password(role: Role, tree:
     assert not tree.exists()
 
 
+OFFLINE = {"accelerator_taken": "hailo", "hailo_whisper_server_offline": True}
+
+
 @pytest.mark.parametrize(
     ("inventory", "wanted"),
     [
         ({}, False),
         ({"accelerator_taken": "cpu"}, False),
         ({"accelerator_taken": "hailo"}, True),
-        ({"hailo_whisper_hailo_apps": False, "accelerator_taken": "hailo"}, False),
+        ({"accelerator_taken": "hailo", "hailo_whisper_hailo_apps": False}, False),
+        (OFFLINE, False),
+        (OFFLINE | {"hailo_whisper_hailo_apps_archive": __file__, "hailo_whisper_hailo_apps_archive_sha256": "0" * 64}, True),
     ],
 )
 def test_it_is_for_hosts_with_the_npu(role: Role, tree: Path, inventory: dict[str, Any], wanted: bool) -> None:

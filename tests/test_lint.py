@@ -45,6 +45,7 @@ LINTERS = {
     ],
     "mypy-bench": ["env", "MYPYPATH=app/src", "mypy", "--strict", "--config-file=", "--follow-imports=silent", *UNTYPED, "bench"],
     "mypy-molecule": ["mypy", "--strict", "--config-file=", *UNTYPED, "."],
+    "mypy-molecule-hailo": ["env", "MYPYPATH=../../default/tests", "mypy", "--strict", "--config-file=", *UNTYPED, "."],
     "mypy-molecule-deb": ["env", "MYPYPATH=../../default/tests", "mypy", "--strict", "--config-file=", *UNTYPED, "."],
     "yamllint": ["yamllint", "--strict", "."],
     "ansible-lint": ["ansible-lint", "--offline"],
@@ -55,6 +56,7 @@ FOLDERS = {
     "mypy-app": "app",
     "mypy-packaging": "packaging",
     "mypy-molecule": "molecule/default/tests",
+    "mypy-molecule-hailo": "molecule/hailo/tests",
     "mypy-molecule-deb": "molecule/deb/tests",
 }
 

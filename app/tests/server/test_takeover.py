@@ -127,6 +127,48 @@ class TestUnderWay:
             await until_on(served, "hailo")
             assert (await served.transcribe()).json()["text"] == clip_words
 
+    async def test_an_npu_that_dies_before_it_could_take_over_costs_nothing(
+        self, device: Device, hef: Path, model_folder: Path
+    ) -> None:
+        device.tell("absent")
+        async with falling_back(hef, model_folder) as served:
+            await until_on(served, "ctranslate2")
+            busy = await served.under_way(model_folder)
+            device.tell()
+
+            async def announced() -> bool:
+                return not (await described(served))["capabilities"]["prompts"]
+
+            await eventually(announced)
+            device.tell("absent")
+            (waiting,) = workers() - {served.supervisor.pid}
+            os.kill(waiting, signal.SIGKILL)
+            await eventually(lambda: served.supervisor.failed_starts > 0)
+            assert (await described(served))["capabilities"]["prompts"], "nothing is promised for it any more"
+            (model_folder / "go").touch()
+            assert (await busy).status_code == 200
+            assert served.supervisor.restarts == 0
+            device.tell()
+            await until_on(served, "hailo")
+
+    async def test_it_waits_for_room_in_the_memory(self, device: Device, hef: Path, model_folder: Path) -> None:
+        device.tell("absent")
+        async with falling_back(hef, model_folder) as served:
+            await until_on(served, "ctranslate2")
+            asked: list[str] = []
+
+            def full(found: Found) -> str:
+                asked.append(found.name)
+                return "Another model is in use."
+
+            before, served.supervisor.room = served.supervisor.room, full
+            await eventually(lambda: asked)
+            device.tell()
+            await eventually(lambda: len(asked) > 2)
+            assert (await served.readiness())[1]["engine"] == "ctranslate2"
+            served.supervisor.room = before
+            await until_on(served, "hailo")
+
     async def test_what_the_stand_in_cannot_do_is_told_and_not_imitated(
         self, device: Device, hef: Path, model_folder: Path
     ) -> None:
@@ -190,6 +232,21 @@ class TestABetterEngine:
                 assert (await served.transcribe()).json()["text"] == clip_words
                 assert served.supervisor.restarts == 0
 
+    async def test_a_program_error_over_it_leaves_what_serves_alone(
+        self, hef: Path, model_folder: Path, clip_words: str, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        def broken() -> object:
+            raise ZeroDivisionError("a mistake")
+
+        heard = warm_up(1)
+        npu = Launch("base", NPU, lambda: Found("base", hef), "int8", 0, heard, processor="the Hailo NPU", signs=broken)
+        with heard.waveform:
+            async with serving(model_folder) as served:
+                await served.until_ready()
+                served.supervisor.improve(npu)
+                await eventually(lambda: "the Hailo NPU is not tried any more" in caplog.text)
+                assert (await served.transcribe()).json()["text"] == clip_words
+
     async def test_with_auto_it_is_looked_for_while_the_server_runs(
         self, device: Device, hef: Path, model_folder: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
@@ -245,6 +302,12 @@ class TestABetterEngine:
             await eventually(lambda: len(looked) > 3)
             assert not looking.done()
             looking.cancel()
+
+
+def workers() -> set[int]:
+    """Process ids of the workers of this process."""
+    children = Path(f"/proc/self/task/{os.getpid()}/children").read_text().split()
+    return {int(pid) for pid in children if b"engines.worker" in Path(f"/proc/{pid}/cmdline").read_bytes()}
 
 
 def _never(*_: object) -> Launch:

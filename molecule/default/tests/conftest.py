@@ -1,15 +1,14 @@
 """What the tests of a deployed machine share. `host` is testinfra's; requests come from outside, as a user's do."""
 
-import os
-import re
 import subprocess
 from collections.abc import Callable, Iterator
+from functools import partial
 
 import jiwer
 import pytest
 from testinfra.host import Host
 
-from service import DATA, PROJECT, Service
+from service import CLIP, PROJECT, Service, run_playbook, words
 
 INVENTORY = PROJECT / "molecule/shared/inventory"
 
@@ -30,27 +29,11 @@ def service(name: str) -> Iterator[Service]:
 @pytest.fixture(scope="session")
 def wer() -> Callable[[str], float]:
     """The word error rate of a text against the text of the clip, without case, punctuation and hyphens."""
-
-    def words(text: str) -> str:
-        return " ".join(re.findall(r"[a-z0-9']+", text.lower()))
-
-    expected = words((DATA / "clip.txt").read_text(encoding="utf-8"))
-    return lambda text: float(jiwer.wer(expected, words(text)))
+    return lambda text: float(jiwer.wer(words(CLIP), words(text)))
 
 
 @pytest.fixture
 def playbook(name: str) -> Callable[..., "subprocess.CompletedProcess[str]"]:
     """Run a playbook against the machine of the test."""
 
-    def run(playbook: str, *arguments: str) -> "subprocess.CompletedProcess[str]":
-        return subprocess.run(
-            ["ansible-playbook", "--inventory", INVENTORY, "--limit", name, f"playbooks/{playbook}", *arguments],
-            cwd=PROJECT,
-            env=os.environ | {"ANSIBLE_NOCOLOR": "1", "ANSIBLE_CONFIG": str(PROJECT / "ansible.cfg")},
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-
-    return run
+    return partial(run_playbook, INVENTORY, name)

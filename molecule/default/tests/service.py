@@ -1,5 +1,7 @@
 """The service of a machine, seen from outside, as a user sees it."""
 
+import os
+import re
 import subprocess
 import time
 from pathlib import Path
@@ -9,7 +11,26 @@ import pytest
 
 PROJECT = Path(__file__).resolve().parents[3]
 DATA = PROJECT / "app/src/hailo_whisper/data"
+CLIP = (DATA / "clip.txt").read_text(encoding="utf-8")
 KEY_FILE = "/etc/hailo/hailo-whisper.keys"
+
+
+def words(text: str) -> str:
+    """A text without case, punctuation and hyphens."""
+    return " ".join(re.findall(r"[a-z0-9']+", text.lower()))
+
+
+def run_playbook(inventory: Path, machine: str, playbook: str, *arguments: str) -> "subprocess.CompletedProcess[str]":
+    """Run a playbook against one machine."""
+    return subprocess.run(
+        ["ansible-playbook", "--inventory", inventory, "--limit", machine, f"playbooks/{playbook}", *arguments],
+        cwd=PROJECT,
+        env=os.environ | {"ANSIBLE_NOCOLOR": "1", "ANSIBLE_CONFIG": str(PROJECT / "ansible.cfg")},
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
 
 
 class Service:

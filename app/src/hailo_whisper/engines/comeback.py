@@ -116,7 +116,8 @@ class Comeback:
         # Whatever it is, what serves goes on; the next worker that is started has it tried again.
         except Exception as error:
             log.exception("%s is not tried any more", launch.processor)
-            self.stop()
+            self._task = None
+            self._drop()
             self._failed(launch, error)
 
     async def _try(self, launch: Launch) -> Started | None:
@@ -154,6 +155,8 @@ class Comeback:
         if reason != self.waiting:
             self.waiting = reason
             log.warning("%s", reason)
+            if self._post.away and not self._better:
+                self._post.keep_away(reason)
             self._post.stir()
 
     async def _busy(self, reason: str) -> bool:

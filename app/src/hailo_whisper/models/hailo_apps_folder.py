@@ -42,6 +42,12 @@ def show(
     return True
 
 
+def fetched(name: str, store: Store, resources: Path) -> Path | None:
+    """The folder with a model of one HEF that hailo-apps has fetched itself, or None. Its bytes are nobody's yet: they are to be pulled from there."""
+    place = _place(store.model(name), resources)
+    return place.parent if place is not None and place.is_file() and not place.is_symlink() else None
+
+
 def hide(model: Model, store: Store, resources: Path) -> None:
     """Remove the link of a model that is no more. Raises PlacementFailed when the folder cannot be written."""
     place = _place(model, resources)

@@ -63,6 +63,7 @@ def test_another_model_than_the_configured_one_is_the_cpus(meant: Meant, capsys:
 
 def test_where_the_cpu_serves_too_both_forms_are_meant(meant: Meant) -> None:
     assert meant("base", models={"offered": ["base"]}) == ["Whisper-Base", "base"]
+    assert meant("Whisper-Base", "base") == ["Whisper-Base", "base"], "each is named"
     assert meant("base", engine={"kind": "hailo", "fallback": "cpu"}) == ["Whisper-Base", "base"]
     assert meant("whisper-base", engine={"kind": "hailo", "fallback": "cpu"}) == ["Whisper-Base"]
 
@@ -109,3 +110,10 @@ def test_from_the_command_to_where_hailo_apps_looks(
     assert run("verify", "base") == "ok Whisper-Base\n"
     assert run("remove", "Whisper-Base") == "removed Whisper-Base\n"
     assert not shown.is_symlink()
+    # What hailo-apps has fetched itself is taken from there, pinned, and lies in one place then.
+    shown.write_bytes(hef())
+    assert run("pull", "base", "--check", "--source", "folder:/nowhere") == "would repair Whisper-Base\n"
+    assert run("pull", "base", "--check", "--force") == "would pull Whisper-Base\n"
+    assert run("pull", "base", "--source", "folder:/nowhere") == f"pulled Whisper-Base from folder:{shown.parent}\n"
+    assert shown.is_symlink()
+    assert shown.read_bytes() == hef()

@@ -82,6 +82,43 @@ class TestSharing:
             platform.VDevice(params)
 
 
+class TestNode:
+    @pytest.fixture(params=["hailo0", "h1x-0"])
+    def node(self, request: pytest.FixtureRequest, device: Device, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+        (tmp_path / "dev").mkdir()
+        monkeypatch.setenv("HAILO_EMULATOR_NODES", str(tmp_path / "dev"))
+        return tmp_path / "dev" / str(request.param)
+
+    def test_without_it_there_is_no_device(self, node: Path, hef: Path) -> None:
+        scan = importlib.import_module("hailo_platform").Device.scan
+        assert scan() == []
+        with pytest.raises(Exception, match="74"):
+            _vdevice("SHARED")
+        node.touch()
+        assert len(scan()) == 1
+        model = _model(hef)
+        node.unlink()
+        with pytest.raises(Exception, match="Communication closed"):
+            model.generate_all_segments(audio_data=SOUND)
+
+    def test_it_is_open_for_as_long_as_the_device_is_taken(self, node: Path) -> None:
+        def opened() -> bool:
+            return str(node) in [str(entry.resolve()) for entry in Path("/proc/self/fd").iterdir()]
+
+        node.touch()
+        vdevice = _vdevice("SHARED")
+        assert opened()
+        vdevice.release()
+        assert not opened()
+
+    def test_without_permission_opening_is_36(self, node: Path) -> None:
+        # A folder cannot be opened for writing, not even by root.
+        node.mkdir()
+        with pytest.raises(Exception, match="ioctl") as caught:
+            _vdevice("SHARED")
+        assert type(caught.value).__name__ == "HailoRTDriverOperationFailedException"
+
+
 class TestErrors:
     @pytest.mark.parametrize(
         ("code", "name"),

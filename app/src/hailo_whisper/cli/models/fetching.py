@@ -8,7 +8,7 @@ from pathlib import Path
 from ...failure import Failure
 from ...models import sources
 from ...models.caching import is_cached, pull_into_cache
-from ...models.hailo_apps_folder import show
+from ...models.hailo_apps_folder import fetched, show
 from ...models.pull import Change, foresee, pull
 from ...models.sources import Patience
 from ...models.store import Store
@@ -65,7 +65,10 @@ def _pull(args: argparse.Namespace, place: Place) -> int:
                 if cache:
                     outcome = pull_into_cache(name, cache, store.catalog, places, force=args.force, notify=say)
                 else:
-                    outcome = pull(name, store, places, force=args.force, notify=say)
+                    # What hailo-apps has fetched already need not come again.
+                    here = fetched(name, store, resources) if resources and not args.force else None
+                    nearest = [sources.FolderSource(here), *places] if here else places
+                    outcome = pull(name, store, nearest, force=args.force, notify=say)
                     if resources and show(name, store, resources, say) and outcome.change == "unchanged":
                         outcome = replace(outcome, change="repaired")
             except KeyboardInterrupt:
@@ -84,6 +87,8 @@ def _pull(args: argparse.Namespace, place: Place) -> int:
 def _foreseen(name: str, store: Store, cache: Path | None, resources: Path | None, *, force: bool) -> Change:
     if cache is None:
         change = foresee(name, store, force=force)
+        if change == "pulled" and not force and resources is not None and fetched(name, store, resources):
+            return "repaired"
         shown = change != "unchanged" or resources is None or not show(name, store, resources, pretend=True)
         return change if shown else "repaired"
     return "unchanged" if not force and is_cached(store.catalog.get(name), cache) else "pulled"

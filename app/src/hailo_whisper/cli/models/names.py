@@ -16,18 +16,19 @@ def meant(names: Sequence[str], place: Place, dest: Path | None) -> list[str]:
     """The names to act on. With a `dest`, which is carried elsewhere, they are what they say."""
     configured = settings.load(missing_ok=True)
     here = dest is None and _transcribes_on_npu(configured)
-    found = [each for name in names for each in _meant(name, place.store.catalog, configured, here)]
+    found = [each for name in names for each in _meant(name, names, place.store.catalog, configured, here)]
     return list(dict.fromkeys(found))
 
 
-def _meant(name: str, known: Catalog, configured: Settings, here: bool) -> list[str]:
+def _meant(name: str, asked: Sequence[str], known: Catalog, configured: Settings, here: bool) -> list[str]:
     if name in known and known.get(name).engine == hefs.ENGINE:
         proper = known.get(name).name
         if hefs.NEVER_WAS in name.lower():
             say(f"There is no model {name} for the Hailo NPU: {proper} is taken.")
         return [proper]
     form = _form(name, known, Path(configured.hailo.resources)) if here else None
-    if form is None:
+    # Whoever asks for `Whisper-Base base` wants the one for the NPU and the one for the CPU.
+    if form is None or (form in asked and name in known):
         return [name]
     the_default = configured.model.path is None and name == configured.model.name
     if name in known and not the_default:

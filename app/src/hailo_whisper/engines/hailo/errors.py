@@ -81,6 +81,7 @@ _TROUBLES: dict[int, tuple[type[Trouble], str, str]] = {
     ),
     96: (DeviceTrouble, "the device is not connected", _GONE),
 }
+UNSEEN = "Who has it is not for this process to see: `hailo-whisper doctor`, as root, names it."
 _BUSY = {
     73: "the device is in use",
     74: "the device is in use by another program",
@@ -106,7 +107,7 @@ def translated(error: Exception, doing: str, holders: str = "") -> Exception:
     number, doing = code(error), doing[:1].upper() + doing[1:]
     if number in _BUSY:
         return DeviceBusy(
-            f"{doing} failed: {_BUSY[number]} (HailoRT error {number}). {holders or 'Nobody can be named who has it.'} "
+            f"{doing} failed: {_BUSY[number]} (HailoRT error {number}). {holders or UNSEEN} "
             "Stop that program (`systemctl stop hailo-ollama`, for example), or have all of them share the device by one group (hailo.group); "
             "a program that takes it for itself cannot share it."
         )

@@ -11,6 +11,7 @@ VERSIONS = ("4.23.0", "5.1.1", "5.2.0", "5.3.0")
 VERSION = os.environ.get("HAILO_EMULATOR_VERSION", "5.2.0")
 if VERSION not in VERSIONS:
     raise ImportError(f"the emulator knows the versions {', '.join(VERSIONS)}, and HAILO_EMULATOR_VERSION is {VERSION!r}")
+NODES = os.environ.get("HAILO_EMULATOR_NODES")
 
 
 def folder() -> Path:
@@ -36,6 +37,17 @@ def says(word: str) -> bool:
 def value(word: str, default: str) -> str:
     """What stands after the word."""
     return next((line[1] for line in lines() if line[0] == word and len(line) == 2), default)
+
+
+def absent() -> bool:
+    """Whether there is no device: because it was told so, or because it has no node where it should have one."""
+    return says("absent") or (NODES is not None and node() is None)
+
+
+def node() -> Path | None:
+    """The device's node, where it has one."""
+    found = [path for pattern in ("hailo[0-9]*", "h1x-[0-9]*") for path in sorted(Path(NODES).glob(pattern))] if NODES else []
+    return found[0] if found else None
 
 
 def architecture() -> str:

@@ -32,7 +32,24 @@ def check(moment: str) -> None:
 
 def scan() -> list[str]:
     check("scan")
-    return [] if control.says("absent") else [DEVICE]
+    return [] if control.absent() else [DEVICE]
+
+
+class Node:
+    """The device's node, held open as the driver's users do, where the device has one."""
+
+    def __init__(self) -> None:
+        self._descriptor = -1
+        if path := control.node():
+            try:
+                self._descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC)
+            except OSError:
+                raise HailoRTStatusException("36") from None
+
+    def release(self) -> None:
+        if self._descriptor >= 0:
+            os.close(self._descriptor)
+        self._descriptor = -1
 
 
 class VDevice:
@@ -40,14 +57,17 @@ class VDevice:
         check("open")
         if service:
             raise HailoRTStatusException("6")
-        found = None if control.says("absent") else claim(group)
+        self._node = Node()
+        found = None if control.absent() else claim(group)
         if found is None:
+            self._node.release()
             raise HailoRTStatusException("74")
         self._claim: Claim | None = found
 
     def release(self) -> None:
         if self._claim is not None:
             self._claim.release()
+            self._node.release()
         self._claim = None
 
     @property
@@ -74,7 +94,7 @@ class Speech2Text:
             raise ValueError("array is not writeable")
         if not audio.flags.c_contiguous:
             raise ValueError("the emulator refuses a strided array, which the real binding reads as garbage without a word")
-        if control.says("absent"):
+        if control.absent():
             raise HailoRTStatusException("62")
         check("infer")
         if not len(audio):
@@ -135,7 +155,7 @@ class ConfiguredInferModel:
             size = int(np.prod(edge.shape)) * self._model.types[edge.name].itemsize
             if edge.name not in buffers or buffers[edge.name].nbytes != size:
                 raise HailoRTStatusException("6")
-        if control.says("absent"):
+        if control.absent():
             raise HailoRTStatusException("62")
         if [line for line in control.lines() if line == ["infer", "stall"]]:
             time.sleep(timeout_ms / 1000)

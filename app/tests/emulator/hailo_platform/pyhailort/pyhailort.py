@@ -81,6 +81,7 @@ class Control:
     def identify(self) -> BoardInformation:
         with wrapped():
             _pyhailort.check("identify")
+            _pyhailort.Node().release()
         architecture = DeviceArchitectureTypes[control.architecture().upper()]
         return BoardInformation(f"{control.VERSION} (release,app)", "Hailo", architecture, "EMULATED00000000")
 

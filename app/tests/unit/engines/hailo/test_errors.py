@@ -57,7 +57,7 @@ def test_a_sentence_with_its_cause_and_cure(code: int, kind: type[Exception], ca
 def test_who_has_the_device_is_named() -> None:
     found = errors.translated(Exception("74"), "opening the device", "It is held by hailo-ollama (process 812).")
     assert "It is held by hailo-ollama (process 812). Stop that program" in str(found)
-    assert "Nobody can be named who has it." in str(errors.translated(Exception("74"), "opening the device"))
+    assert "`hailo-whisper doctor`, as root, names it" in str(errors.translated(Exception("74"), "opening the device"))
 
 
 def test_a_number_that_has_no_sentence_keeps_its_words() -> None:
