@@ -170,7 +170,11 @@ class TestBusy:
         monkeypatch.setattr(pauses, "HURRY", 0.3)
         async with falling_back(hef, model_folder, group="SHARED", device_wait=60.0) as served:
             assert (await served.transcribe()).status_code == 200
-            told = await until_on(served, "ctranslate2")
-            assert "Waiting for the device, 60 s at most." in told["reason"]
+            await until_on(served, "ctranslate2")
+
+            async def told() -> bool:
+                return "Waiting for the device, 60 s at most." in (await served.readiness())[1]["reason"]
+
+            await eventually(told)
             somebody.release()
             await until_on(served, "hailo")

@@ -155,6 +155,8 @@ class Comeback:
         if reason != self.waiting:
             self.waiting = reason
             log.warning("%s", reason)
+            if self._post.away and not self._better:
+                self._post.keep_away(reason)
             self._post.stir()
 
     async def _busy(self, reason: str) -> bool:

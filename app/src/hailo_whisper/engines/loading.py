@@ -32,12 +32,14 @@ async def load(handle: Handle, launch: Launch, found: Found, deadline: float, wa
 
     Raises what is wrong with it (see Handle.load).
     """
-    began = time.monotonic()
+    began, busy = time.monotonic(), None
     while True:
         try:
             await handle.load(launch, found.path, deadline)
         except DeviceBusy as error:
-            if time.monotonic() + pauses.BUSY > began + launch.device_wait:
+            # From now on: a slow machine takes a while until it is asked for.
+            busy = busy or time.monotonic()
+            if time.monotonic() + pauses.BUSY > busy + launch.device_wait:
                 raise
             if not await waiting(f"Waiting for the device, {launch.device_wait:.0f} s at most. {error}"):
                 raise
