@@ -23,9 +23,13 @@ def test_what_says_nothing_has_no_last_line() -> None:
 def test_one_that_does_not_end_even_when_killed_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
     ended: list[subprocess.Popen[str]] = []
     kill = subprocess.Popen.kill
+
+    def held(program: "subprocess.Popen[str]") -> None:
+        """Do nothing, as the signal does to what a driver holds."""
+        ended.append(program)
+
     with monkeypatch.context() as patched:
-        # What a driver holds is not ended by the signal.
-        patched.setattr(subprocess.Popen, "kill", lambda program: ended.append(program))
+        patched.setattr(subprocess.Popen, "kill", held)
         assert asked((sys.executable, "-c", "import time; time.sleep(60)"), 0.1) is None
     (program,) = ended
     assert program.poll() is None
