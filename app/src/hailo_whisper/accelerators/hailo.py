@@ -25,6 +25,8 @@ ARCHITECTURES = {"0x45c4": "hailo10h", "0x2864": "hailo8-family"}
 """By the PCI number, from the driver's tables; the Hailo-8L has that of the Hailo-8."""
 LIBRARIES = ("usr/lib", "usr/lib/*-linux-gnu", "usr/local/lib", "lib/*-linux-gnu")
 DISTRIBUTION = "hailort"
+ALONE = "UNIQUE"
+"""The group of one program only."""
 INSTALL = "python3-h10-hailort on Raspberry Pi OS, or Hailo's wheel, of the driver's version"
 SECONDS = 20.0
 # In a child: the library is loaded with it, and it may hang or crash. EMULATED is what the tests' emulator has, and HailoRT has not.
@@ -108,6 +110,15 @@ def boards(pci: Path) -> tuple[Board, ...]:
 def architecture(pci: Path = PCI) -> str | None:
     """What the first device on the bus is: one of ARCHITECTURES, or "unknown" and its number; None when none is to be seen."""
     return next((board.architecture for board in boards(pci)), None)
+
+
+def shares(architecture: str | None) -> bool:
+    """Whether processes that name one group can have such a device at a time; `architecture` as ARCHITECTURES or HailoRT name it, None: unknown.
+
+    A Hailo-10H runs a server that lets a whole group in, whatever process it is in. A Hailo-8 or 8L is used by the library itself, and there a
+    group ends with the process (HailoRT's VDevice::create): the driver lets nobody else in. What is unknown may try.
+    """
+    return not (architecture or "").rpartition(".")[2].lower().startswith("hailo8")
 
 
 def genai() -> bool:
