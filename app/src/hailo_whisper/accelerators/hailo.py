@@ -7,13 +7,12 @@ Facts of the drivers 4.x to 5.3 (hailo-ai/hailort-drivers): the module is `hailo
 import importlib.util
 import json
 import re
-import subprocess
-import sys
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
 
 from . import accounts
+from .asking import PYTHON, asked
 from .files import matching, text
 from .nodes import Node, nodes
 
@@ -26,6 +25,8 @@ ARCHITECTURES = {"0x45c4": "hailo10h", "0x2864": "hailo8-family"}
 """By the PCI number, from the driver's tables; the Hailo-8L has that of the Hailo-8."""
 LIBRARIES = ("usr/lib", "usr/lib/*-linux-gnu", "usr/local/lib", "lib/*-linux-gnu")
 DISTRIBUTION = "hailort"
+ALONE = "UNIQUE"
+"""The group of one program only."""
 INSTALL = "python3-h10-hailort on Raspberry Pi OS, or Hailo's wheel, of the driver's version"
 SECONDS = 20.0
 # In a child: the library is loaded with it, and it may hang or crash. EMULATED is what the tests' emulator has, and HailoRT has not.
@@ -111,6 +112,15 @@ def architecture(pci: Path = PCI) -> str | None:
     return next((board.architecture for board in boards(pci)), None)
 
 
+def shares(architecture: str | None) -> bool:
+    """Whether processes that name one group can have such a device at a time; `architecture` as ARCHITECTURES or HailoRT name it, None: unknown.
+
+    A Hailo-10H runs a server that lets a whole group in, whatever process it is in. A Hailo-8 or 8L is used by the library itself, and there a
+    group ends with the process (HailoRT's VDevice::create): the driver lets nobody else in. What is unknown may try.
+    """
+    return not (architecture or "").rpartition(".")[2].lower().startswith("hailo8")
+
+
 def genai() -> bool:
     """Whether the installed HailoRT has the genai API: 5.1 and later do, those for the Hailo-8 do not. Nothing is loaded for it."""
     found = importlib.util.find_spec("hailo_platform")
@@ -150,16 +160,14 @@ def numbers(version: str) -> tuple[int, ...]:
 
 def ask_binding(seconds: float = SECONDS) -> Binding:
     """Have a child load the binding. Takes so many seconds at most; the device is not touched."""
-    try:
-        done = subprocess.run([sys.executable, "-c", ASK], capture_output=True, text=True, timeout=seconds, check=False)
-    except subprocess.TimeoutExpired:
+    done = asked((*PYTHON, "-c", ASK), seconds)
+    if done is None:
         return Binding(None, trouble=f"it did not load within {seconds:.0f} s")
-    if done.returncode:
-        lines = done.stderr.strip().splitlines()
-        return Binding(None, trouble=lines[-1] if lines else f"loading it ended with status {done.returncode}")
+    if done.status:
+        return Binding(None, trouble=done.last_words or f"loading it ended with status {done.status}")
     try:
-        about = json.loads(done.stdout.strip().splitlines()[-1])
-    except (ValueError, IndexError):
+        about = json.loads(done.last_line)
+    except ValueError:
         return Binding(None, trouble="it did not say what it is")
     return Binding(str(about["version"]) or None, emulated=bool(about["emulated"]))
 

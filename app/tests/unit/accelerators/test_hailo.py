@@ -28,6 +28,16 @@ def _whole(machine: FakeMachine, user: accounts.User | None = None) -> hailo.Hai
     return replace(found, binding=True, binding_version=found.driver.version if found.driver else None)
 
 
+@pytest.mark.parametrize("architecture", ["hailo8-family", "hailo8", "hailo8l", "HAILO8", "DeviceArchitectureTypes.HAILO8L"])
+def test_a_device_of_one_process_at_a_time(architecture: str) -> None:
+    assert not hailo.shares(architecture)
+
+
+@pytest.mark.parametrize("architecture", ["hailo10h", "HAILO10H", "unknown (0x1234)", None])
+def test_a_device_of_a_group_of_processes(architecture: str | None) -> None:
+    assert hailo.shares(architecture)
+
+
 @pytest.mark.parametrize("node", ["hailo0", "h1x-0"])
 @pytest.mark.parametrize("module", ["hailo1x_pci", "hailo_pci"])
 def test_a_device_by_either_name_and_driver(machine: FakeMachine, node: str, module: str) -> None:
