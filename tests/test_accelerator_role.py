@@ -549,3 +549,23 @@ def test_a_binding_that_does_not_come_back_is_not_waited_for(project: Path, tmp_
     )
     assert done.returncode != 0
     assert "cannot be loaded by the service's Python: it was not done after 1 s. Install it" in said(done)
+
+
+def test_a_device_is_asked_as_the_services_user_and_not_for_ever(project: Path, tmp_path: Path, placed: Placed) -> None:
+    placed.program("runuser", 'while [ "$1" != -- ]; do shift; done; shift; exec "$@"')
+    placed.program("python", "echo 5.2.0")
+    placed.program("hailortcli", "exec sleep 60")
+    programs = {"accelerator_python": str(tmp_path / "bin/python"), "accelerator_identify_seconds": 1}
+    found = {"binding": "/p/hailo_platform", "cli": str(tmp_path / "bin/hailortcli")}
+    done = playing(project, tmp_path, "try_hailo", "--diff")(found, **programs)
+    assert done.returncode == 0, said(done)
+    assert "has HailoRT 5.2.0. The device does not answer to hailortcli: not within 1 s" in said(done)
+    assert "runuser --user=hailo-whisper -- " in " ".join(placed.asked())
+
+
+def test_check_mode_shows_what_of_cuda_would_come(project: Path, tmp_path: Path) -> None:
+    done = playing(project, tmp_path, "cuda")({}, accelerator_cuda=str(tmp_path / "cuda"))
+    assert done.returncode == 0, said(done)
+    assert f"The libraries of CUDA would be installed in {tmp_path}/cuda." in said(done)
+    assert " changed=1 " in said(done)
+    assert not (tmp_path / "cuda").exists()
