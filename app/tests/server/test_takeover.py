@@ -6,6 +6,7 @@ import signal
 import time
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import media
 import pytest
@@ -283,6 +284,29 @@ class TestABetterEngine:
                 await eventually(lambda: len(chosen) == 3)
                 assert (await served.readiness())[1]["engine"] == "hailo", "one that goes away is not given up for that"
                 looking.cancel()
+
+    async def test_a_look_that_fails_is_told_of_once_and_made_again(
+        self, model_folder: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        tried: list[str] = []
+
+        def closed(*_: object) -> Launch:
+            tried.append("anew")
+            raise PermissionError(13, "Permission denied", "/var/lib/hailo-whisper/models")
+
+        monkeypatch.setattr(service, "DEVICES_SECONDS", 0.01)
+        monkeypatch.setattr(service, "signs", lambda: ["hailo0"])
+        monkeypatch.setattr(assembly, "launch", closed)
+        settings = parse({}, "test")
+        async with serving(model_folder) as served:
+            running = Service(settings, None, served.lineup, served.decoder, served.app, load=lambda: settings)  # type: ignore[arg-type]
+            # The launch of before is asked for its warm-up.
+            running.launch = SimpleNamespace(warm_up=None)  # type: ignore[assignment]
+            looking = asyncio.create_task(running.look_for_devices([]))
+            await eventually(lambda: len(tried) > 3)
+            assert not looking.done()
+            looking.cancel()
+        assert caplog.text.count("no engine could be chosen anew") == 1
 
     @pytest.mark.parametrize("kind", ["ctranslate2", "hailo"])
     async def test_what_is_set_is_not_chosen_anew(self, model_folder: Path, monkeypatch: pytest.MonkeyPatch, kind: str) -> None:

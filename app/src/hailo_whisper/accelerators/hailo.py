@@ -7,13 +7,12 @@ Facts of the drivers 4.x to 5.3 (hailo-ai/hailort-drivers): the module is `hailo
 import importlib.util
 import json
 import re
-import subprocess
-import sys
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
 
 from . import accounts
+from .asking import PYTHON, asked
 from .files import matching, text
 from .nodes import Node, nodes
 
@@ -161,16 +160,14 @@ def numbers(version: str) -> tuple[int, ...]:
 
 def ask_binding(seconds: float = SECONDS) -> Binding:
     """Have a child load the binding. Takes so many seconds at most; the device is not touched."""
-    try:
-        done = subprocess.run([sys.executable, "-c", ASK], capture_output=True, text=True, timeout=seconds, check=False)
-    except subprocess.TimeoutExpired:
+    done = asked((*PYTHON, "-c", ASK), seconds)
+    if done is None:
         return Binding(None, trouble=f"it did not load within {seconds:.0f} s")
-    if done.returncode:
-        lines = done.stderr.strip().splitlines()
-        return Binding(None, trouble=lines[-1] if lines else f"loading it ended with status {done.returncode}")
+    if done.status:
+        return Binding(None, trouble=done.last_words or f"loading it ended with status {done.status}")
     try:
-        about = json.loads(done.stdout.strip().splitlines()[-1])
-    except (ValueError, IndexError):
+        about = json.loads(done.last_line)
+    except ValueError:
         return Binding(None, trouble="it did not say what it is")
     return Binding(str(about["version"]) or None, emulated=bool(about["emulated"]))
 

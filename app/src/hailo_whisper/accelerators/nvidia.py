@@ -7,7 +7,6 @@ built with it, which shows in a libcudnn among their files (4.8 has none). The d
 import json
 import os
 import re
-import subprocess
 import sys
 import sysconfig
 from collections.abc import Iterator, Mapping
@@ -15,6 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from . import accounts
+from .asking import PYTHON, asked
 from .files import matching, text
 from .nodes import Node, nodes
 
@@ -129,19 +129,17 @@ def libraries(root: Path, packages: Path | None = None, environ: Mapping[str, st
 
 def probe(seconds: float = SECONDS, command: tuple[str, ...] | None = None) -> Probe:
     """Ask the driver for its GPUs, in a child because it may hang. Takes so many seconds at most."""
-    argv = command or (sys.executable, "-m", "hailo_whisper.accelerators.cuda_probe")
-    try:
-        done = subprocess.run(argv, capture_output=True, text=True, timeout=seconds, check=False)
-    except subprocess.TimeoutExpired:
+    done = asked(command or (*PYTHON, "-m", "hailo_whisper.accelerators.cuda_probe"), seconds)
+    if done is None:
         return Probe(
             trouble=f"the NVIDIA driver did not answer within {seconds:.0f} s (`nvidia-smi` and `dmesg | grep NVRM` tell more)"
         )
     try:
-        said = json.loads(done.stdout.strip().splitlines()[-1])
+        said = json.loads(done.last_line)
         gpus = tuple(Gpu(str(gpu["name"]), int(gpu["memory_mb"])) for gpu in said["gpus"])
         return Probe(gpus, said["cuda"], said["trouble"])
-    except (ValueError, IndexError, KeyError, TypeError):
-        return Probe(trouble=f"asking the NVIDIA driver ended with status {done.returncode}")
+    except (ValueError, KeyError, TypeError):
+        return Probe(trouble=f"asking the NVIDIA driver ended with status {done.status}")
 
 
 def _driver(root: Path) -> str | None:

@@ -21,12 +21,15 @@ CATALOG_ENGINES = {engines.CLASSES[engines.CPU]: "ctranslate2"}
 """What the catalog calls them; one that is not named takes every model."""
 
 
-def launch(settings: Settings, engine: str | None, warm_up: WarmUp, offered: str | None = None) -> Launch:
+def launch(
+    settings: Settings, engine: str | None, warm_up: WarmUp, offered: str | None = None, *, chosen: str | None = None
+) -> Launch:
     """How a worker is started for the configured model, or for one of those `offered` beside it.
 
-    `engine` is `module:Class`, or None for the one that the settings choose.
+    `engine` is `module:Class`, or None for the kind of engine that was `chosen` for these settings; it is chosen here unless given, which may
+    take seconds.
     """
-    kind = None if engine else engines.chosen(settings)
+    kind = None if engine else chosen or engines.chosen(settings)
     # The NPU has room for one model: others beside it are the CPU's.
     if offered and kind == "hailo":
         kind = engines.CPU

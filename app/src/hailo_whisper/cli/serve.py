@@ -50,7 +50,8 @@ def run(args: argparse.Namespace) -> int:
     launch = assembly.launch(settings, args.engine, words)
     lineup = Lineup(assembly.hosted(launch, settings, metrics), metrics, assembly.memory_mb(settings))
     for name in assembly.offered(settings):
-        lineup.offer(assembly.hosted(assembly.launch(settings, args.engine, words, name), settings, metrics, on_demand=True))
+        further = assembly.launch(settings, args.engine, words, name, chosen=launch.kind)
+        lineup.offer(assembly.hosted(further, settings, metrics, on_demand=True))
     metrics.watch_worker(lambda: lineup.default.supervisor.pid)
     metrics.watch_memory(lineup.workers)
     metrics.watch_models(lineup.loaded)

@@ -140,14 +140,14 @@ class Service:
                 lineup.withdraw(hosted.name)
                 continue
             hosted.scheduler.configure(new)
-            hosted.supervisor.configure(await self._launch(new, hosted.name) if anew else None, assembly.patience(new))
+            hosted.supervisor.configure(self._launch(new, hosted.name) if anew else None, assembly.patience(new))
         for name in wanted:
             if name not in [hosted.name for hosted in lineup.offered]:
                 metrics = self.app.state.metrics
-                lineup.offer(assembly.hosted(await self._launch(new, name), new, metrics, on_demand=True))
+                lineup.offer(assembly.hosted(self._launch(new, name), new, metrics, on_demand=True))
 
-    async def _launch(self, new: Settings, name: str) -> Launch:
-        return await asyncio.to_thread(assembly.launch, new, self.engine, self.launch.warm_up, name)
+    def _launch(self, new: Settings, name: str) -> Launch:
+        return assembly.launch(new, self.engine, self.launch.warm_up, name, chosen=self.launch.kind)
 
     async def look_for_devices(self, seen: object) -> None:
         """With `engine.kind: auto`, take an accelerator that comes after the start, as at boot. `seen` is what there was of them before.
@@ -155,13 +155,22 @@ class Service:
         It is tried beside the engine that serves, and takes over when it has heard the warm-up right. One that goes away again is
         looked for as any other: nothing is chosen anew for that.
         """
+        trouble: str | None = None
         while True:
             await asyncio.sleep(DEVICES_SECONDS)
-            found = await asyncio.to_thread(signs)
-            if found != seen and self.engine is None and self.settings.engine.kind == "auto":
-                async with self._reloading:
-                    await self._choose_anew()
-            seen = found
+            try:
+                found = await asyncio.to_thread(signs)
+                if found != seen and self.engine is None and self.settings.engine.kind == "auto":
+                    async with self._reloading:
+                        await self._choose_anew()
+                seen = found
+            # What keeps it from being taken now, such as a folder that may not be read, may be mended: it is looked at again and again.
+            except Exception as error:
+                if str(error) != trouble:
+                    log.exception("an accelerator came or went, and no engine could be chosen anew")
+                trouble = str(error)
+            else:
+                trouble = None
 
     async def _choose_anew(self) -> None:
         default = self.lineup.default

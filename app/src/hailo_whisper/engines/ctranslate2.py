@@ -98,7 +98,18 @@ class CTranslate2Engine:
             )
 
     def transcribe(self, batch: list[Samples], options: Options) -> list[WindowResult]:
-        """Transcribe windows, each of shape (samples,) and of 30 s at most. May be called from several threads at once."""
+        """Transcribe windows, each of shape (samples,) and of 30 s at most. May be called from several threads at once.
+
+        Raises DeviceTrouble when the GPU fails.
+        """
+        with cuda.failing() if self._config.device == "cuda" else contextlib.nullcontext():
+            return self._transcribe(batch, options)
+
+    def close(self) -> None:
+        """Drop the model."""
+        self._loaded = None
+
+    def _transcribe(self, batch: list[Samples], options: Options) -> list[WindowResult]:
         if options.task == "translate" and not self._whisper.translates:
             raise ValueError("the model does not translate")
         previous = self._whisper.previous(options.prompt, options.hotwords)
@@ -129,10 +140,6 @@ class CTranslate2Engine:
                     piece.encoded.clear()
             pieces = left
         return [WindowResult(*result) for result in zip(segments, languages, fallbacks, strict=True)]
-
-    def close(self) -> None:
-        """Drop the model."""
-        self._loaded = None
 
     @property
     def _whisper(self) -> Whisper:

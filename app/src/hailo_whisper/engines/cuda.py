@@ -11,23 +11,31 @@ from .trouble import DeviceTrouble, Trouble
 
 ROOT = Path("/")
 OR_CPU = "Or set engine.kind to ctranslate2 (the CPU), or to auto, which takes the CPU where the GPU cannot be used. `hailo-whisper doctor` tells more."
-# What CUDA's runtime and CTranslate2 say, with the cure. The first that is found in a message is taken.
-CURES = (
-    ("driver version is insufficient", "Update the NVIDIA driver to 525 or newer, and restart the machine."),
+NO_MEMORY = (
+    "The GPU has too little memory left (`nvidia-smi` shows who has it): stop other programs on it, or take a smaller model."
+)
+# What CUDA's runtime and CTranslate2 say, with the cure. The first that is found in a message is taken. What may pass without a change to this
+# machine or its configuration is a device's trouble, that is tried again soon.
+CURES: tuple[tuple[str, type[Trouble], str], ...] = (
     (
-        "out of memory",
-        "The GPU has too little memory left (`nvidia-smi` shows who has it): stop other programs on it, or take a smaller model.",
+        "driver version is insufficient",
+        Trouble,
+        "Update the NVIDIA driver to 525 or newer, and restart the machine.",
     ),
+    ("out of memory", DeviceTrouble, NO_MEMORY),
+    ("CUBLAS_STATUS_ALLOC_FAILED", DeviceTrouble, NO_MEMORY),
     (
         "no CUDA-capable device",
+        DeviceTrouble,
         "The driver shows no GPU to this program: see `nvidia-smi`, and whether CUDA_VISIBLE_DEVICES is set.",
     ),
     (
         "is not found or cannot be loaded",
+        DeviceTrouble,
         "Install NVIDIA's libraries for CUDA 12: `pip install nvidia-cublas-cu12` into the program's venv.",
     ),
-    ("not compiled with CUDA", "On this kind of processor the packages of CTranslate2 are made for the CPU only."),
-    ("compute type", "This GPU does not compute in that format: set model.compute_type to auto."),
+    ("not compiled with CUDA", Trouble, "On this kind of processor the packages of CTranslate2 are made for the CPU only."),
+    ("compute type", Trouble, "This GPU does not compute in that format: set model.compute_type to auto."),
 )
 
 
@@ -42,7 +50,7 @@ def usable(survey: Callable[[Path], nvidia.Nvidia] = nvidia.survey) -> Iterator[
     # After the libraries, and late because it takes a while.
     import ctranslate2
 
-    try:
+    with failing():
         if not ctranslate2.get_cuda_device_count():
             # It does not say why; the driver does, unless CTranslate2 was made without CUDA.
             why = (
@@ -50,6 +58,13 @@ def usable(survey: Callable[[Path], nvidia.Nvidia] = nvidia.survey) -> Iterator[
                 or "CTranslate2 finds none. On this kind of processor its packages may be made for the CPU only"
             )
             raise DeviceTrouble(f"The GPU cannot be used: {why}. {OR_CPU}")
+        yield
+
+
+@contextmanager
+def failing() -> Iterator[None]:
+    """What CUDA raises comes out as Trouble; of a model that is loaded it is DeviceTrouble, as a process that CUDA has failed once is lost to it."""
+    try:
         yield
     except (RuntimeError, ValueError) as error:
         if (found_trouble := trouble(error)) is None:
@@ -60,11 +75,11 @@ def usable(survey: Callable[[Path], nvidia.Nvidia] = nvidia.survey) -> Iterator[
 def trouble(error: Exception) -> Trouble | None:
     """The error as a sentence with its cure; None for one that is not about the GPU."""
     said = str(error).rstrip(".")
-    for sign, cure in CURES:
+    for sign, kind, cure in CURES:
         if sign.lower() in said.lower():
-            return Trouble(f"The GPU cannot be used: {said}. {cure} {OR_CPU}")
+            return kind(f"The GPU cannot be used: {said}. {cure} {OR_CPU}")
     if re.search(r"\bCUDA\b|cublas", said, re.IGNORECASE):
-        return Trouble(f"The GPU failed: {said}. `dmesg | grep NVRM` has the driver's view. {OR_CPU}")
+        return DeviceTrouble(f"The GPU failed: {said}. `dmesg | grep NVRM` has the driver's view. {OR_CPU}")
     return None
 
 

@@ -38,6 +38,10 @@ MALLOC = {
     "MALLOC_TRIM_THRESHOLD_": str(64 * 1024 * 1024),
 }
 _PR_SET_PDEATHSIG = 1  # linux/prctl.h
+DYING_SECONDS = 0.5
+"""Longest wait for a process that was killed, which the event loop waits along."""
+WEDGED_SECONDS = 5.0
+"""After which the journal is told that it does not end."""
 
 
 # What asks a child for another line; its end comes along.
@@ -173,7 +177,8 @@ class Child:
         ours, theirs = socket.socketpair()
         with theirs:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", module, str(theirs.fileno())],
+                # Without -P, Python would import from the folder that whoever starts this stands in, which may be a stranger's.
+                [sys.executable, "-P", "-m", module, str(theirs.fileno())],
                 pass_fds=[theirs.fileno()],
                 stdin=subprocess.DEVNULL,
                 env=os.environ | MALLOC,
@@ -205,12 +210,29 @@ class Child:
         return line
 
     def kill(self) -> None:
-        """End the process at once and give back everything it held. Harmless when it is gone already."""
+        """End the process at once and give back everything it held. Harmless when it is gone already.
+
+        One that a driver holds does not end, not even by SIGKILL. It is waited for `DYING_SECONDS`, and then in the background.
+        """
         with contextlib.suppress(ProcessLookupError):
             self._process.kill()
-        self._process.wait()
+        try:
+            self._process.wait(DYING_SECONDS)
+        except subprocess.TimeoutExpired:
+            threading.Thread(target=self._outlive, daemon=True).start()
         for line in self._lines:
             line.shut()
+
+    def _outlive(self) -> None:
+        try:
+            self._process.wait(WEDGED_SECONDS)
+        except subprocess.TimeoutExpired:
+            logging.getLogger(__name__).error(
+                "process %d (%s) was killed and does not end: the driver of its device holds it, which a restart of the machine cures",
+                self.pid,
+                self._module,
+            )
+            self._process.wait()
 
     def close(self) -> None:
         """Kill, and close the sockets."""

@@ -18,6 +18,7 @@ from hailo_whisper.engines import cuda
 from hailo_whisper.engines.ctranslate2 import CTranslate2Engine, lanes
 from hailo_whisper.engines.engine import Capabilities, ModelConfig, Options
 from hailo_whisper.engines.spelling import alphabet
+from hailo_whisper.engines.trouble import DeviceTrouble
 from hailo_whisper.engines.whisper import padded
 from hailo_whisper.speech.transcript import Token, Word
 from hailo_whisper.speech.waveform import RATE, Samples
@@ -472,3 +473,49 @@ def test_close_drops_the_model(engine: CTranslate2Engine) -> None:
     assert engine._loaded is None
     with pytest.raises(RuntimeError, match="no model is loaded"):
         engine.transcribe([sound(2)], ENGLISH)
+
+
+class TestGpu:
+    """CUDA fails under way; the model is a fake."""
+
+    @pytest.fixture
+    def on_a_gpu(self, engine: CTranslate2Engine) -> CTranslate2Engine:
+        engine._config = replace(engine._config, device="cuda")
+        return engine
+
+    @pytest.mark.parametrize("step", ["encode", "generate", "align", "detect_language"])
+    @pytest.mark.parametrize(
+        ("said", "sentence"),
+        [
+            ("CUDA failed with error an illegal memory access was encountered", "The GPU failed: CUDA failed"),
+            ("CUDA failed with error out of memory", "too little memory left"),
+            ("cuBLAS failed with status CUBLAS_STATUS_EXECUTION_FAILED", "The GPU failed: cuBLAS failed"),
+        ],
+    )
+    def test_what_fails_is_the_device(
+        self,
+        on_a_gpu: CTranslate2Engine,
+        model: FakeWhisper,
+        monkeypatch: pytest.MonkeyPatch,
+        step: str,
+        said: str,
+        sentence: str,
+    ) -> None:
+        def fail(*_: Any, **__: Any) -> None:
+            raise RuntimeError(said)
+
+        monkeypatch.setattr(model, step, fail)
+        with pytest.raises(DeviceTrouble, match=sentence):
+            on_a_gpu.transcribe([sound(2)], Options(language=None, beam=1, words=True))
+
+    def test_other_errors_are_not(self, on_a_gpu: CTranslate2Engine, model: FakeWhisper, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(model, "generate", lambda *_, **__: (_ for _ in ()).throw(RuntimeError("the prompt is too long")))
+        with pytest.raises(RuntimeError, match=r"^the prompt is too long$"):
+            on_a_gpu.transcribe([sound(2)], ENGLISH)
+
+    def test_nor_is_anything_on_a_cpu(
+        self, engine: CTranslate2Engine, model: FakeWhisper, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(model, "generate", lambda *_, **__: (_ for _ in ()).throw(RuntimeError("out of memory")))
+        with pytest.raises(RuntimeError, match=r"^out of memory$"):
+            engine.transcribe([sound(2)], ENGLISH)

@@ -42,21 +42,28 @@ def test_a_library_that_is_none(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("said", "cure"),
+    ("said", "kind", "cure"),
     [
-        ("CUDA failed with error CUDA driver version is insufficient for CUDA runtime version", "Update the NVIDIA driver"),
-        ("CUDA failed with error out of memory", "stop other programs on it"),
-        ("Library libcublas.so.12 is not found or cannot be loaded", "nvidia-cublas-cu12"),
-        ("CUDA failed with error an illegal memory access was encountered", "dmesg"),
+        (
+            "CUDA failed with error CUDA driver version is insufficient for CUDA runtime version",
+            Trouble,
+            "Update the NVIDIA driver",
+        ),
+        ("CUDA failed with error out of memory", DeviceTrouble, "stop other programs on it"),
+        ("cuBLAS failed with status CUBLAS_STATUS_ALLOC_FAILED", DeviceTrouble, "stop other programs on it"),
+        ("CUDA failed with error no CUDA-capable device is detected", DeviceTrouble, "nvidia-smi"),
+        ("Library libcublas.so.12 is not found or cannot be loaded", DeviceTrouble, "nvidia-cublas-cu12"),
+        ("CUDA failed with error an illegal memory access was encountered", DeviceTrouble, "dmesg"),
         (
             "Requested int8_float16 compute type, but the target device or backend do not support efficient int8_float16 computation.",
+            Trouble,
             "model.compute_type to auto",
         ),
     ],
 )
-def test_what_cuda_says_has_its_cure(said: str, cure: str) -> None:
+def test_what_cuda_says_has_its_cure(said: str, kind: type[Trouble], cure: str) -> None:
     found = cuda.trouble(RuntimeError(said))
-    assert found is not None
+    assert type(found) is kind
     assert cure in str(found)
     assert "engine.kind" in str(found)
 
@@ -67,5 +74,5 @@ def test_other_errors_keep_their_words(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ctranslate2, "get_cuda_device_count", lambda: 1)
     with pytest.raises(RuntimeError, match=r"^model\.bin is broken$"), cuda.usable(lambda _: WHOLE):
         raise RuntimeError("model.bin is broken")
-    with pytest.raises(Trouble, match="too little memory"), cuda.usable(lambda _: WHOLE):
+    with pytest.raises(DeviceTrouble, match="too little memory"), cuda.usable(lambda _: WHOLE):
         raise RuntimeError("CUDA failed with error out of memory")

@@ -266,3 +266,30 @@ async def test_a_dead_child_opens_no_line(child: Child) -> None:
     child.kill()
     with pytest.raises(ChildDied):
         await child.line(deadline=ENOUGH)
+
+
+def test_a_process_that_does_not_end_holds_nobody_up(
+    child: Child, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr("hailo_whisper.service.child.DYING_SECONDS", 0.05)
+    monkeypatch.setattr("hailo_whisper.service.child.WEDGED_SECONDS", 0.05)
+    # What a driver holds is not ended by the signal, nor by the end of its channel.
+    monkeypatch.setattr(subprocess.Popen, "kill", lambda _: None)
+    os.kill(child.pid, signal.SIGSTOP)
+    child.kill()
+    assert child.alive
+    until(lambda: f"process {child.pid} (child_program) was killed and does not end" in caplog.text)
+    with pytest.raises(ChildDied):
+        child.call({"do": "echo", "text": "there"}, deadline=ENOUGH)
+    os.kill(child.pid, signal.SIGKILL)
+    until(lambda: not child.alive)
+
+
+def test_nothing_is_imported_from_where_its_parent_stands(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "json.py").write_text("raise SystemExit('a stranger was run')")
+    monkeypatch.chdir(tmp_path)
+    child = Child("child_program")
+    try:
+        assert child.call({"do": "echo", "text": "ours"}, deadline=ENOUGH).data == {"echo": "ours"}
+    finally:
+        child.close()

@@ -1,11 +1,11 @@
 """What the checks look at: the file system below a root, the settings, what the machine has, and programs that are asked with a deadline."""
 
-import subprocess
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from ...accelerators.accounts import User
+from ...accelerators.asking import asked
 from ...accelerators.cpu import Cpu
 from ...accelerators.hailo import Binding
 from ...accelerators.machine import Machine
@@ -57,7 +57,7 @@ class Patient:
 def ask(command: Sequence[str]) -> str | None:
     """Run a program; see Ask."""
     try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=SECONDS, check=False, stdin=subprocess.DEVNULL)
-    except (OSError, subprocess.TimeoutExpired):
+        done = asked(command, SECONDS)
+    except OSError:
         return None
-    return done.stdout.strip() if done.returncode == 0 else None
+    return done.out.strip() if done and done.status == 0 else None

@@ -1,10 +1,9 @@
 """What the device says of itself. Asked in a child with a deadline: the library may hang, or crash."""
 
 import json
-import subprocess
-import sys
 from dataclasses import dataclass
 
+from ...accelerators.asking import PYTHON, asked
 from ...accelerators.hailo import Binding
 from ...accelerators.machine import Machine
 
@@ -37,7 +36,7 @@ def identify(kind: str, machine: Machine, binding: Binding | None, command: tupl
     if kind == "hailo":
         driver = machine.npu.driver
         facts = {"driver": f"{driver.module} {driver.version}" if driver else "", "HailoRT": (binding and binding.version) or ""}
-        return _hailo({name: fact for name, fact in facts.items() if fact}, command or (sys.executable, "-c", ASK))
+        return _hailo({name: fact for name, fact in facts.items() if fact}, command or (*PYTHON, "-c", ASK))
     if kind == "cuda" and machine.cuda:
         gpus = ", ".join(f"{gpu.name} ({gpu.memory_mb} MB)" for gpu in machine.cuda.gpus)
         facts = {"driver": machine.gpu.driver or "", "CUDA of the driver": machine.cuda.cuda or ""}
@@ -46,14 +45,13 @@ def identify(kind: str, machine: Machine, binding: Binding | None, command: tupl
 
 
 def _hailo(facts: dict[str, str], command: tuple[str, ...]) -> Identity:
-    try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=SECONDS, check=False)
-        about = json.loads(done.stdout.strip().splitlines()[-1])
-    except subprocess.TimeoutExpired:
+    done = asked(command, SECONDS)
+    if done is None:
         return Identity("a Hailo device", facts, f"it did not say what it is within {SECONDS:.0f} s")
-    except (ValueError, IndexError):
-        lines = done.stderr.strip().splitlines()
-        return Identity("a Hailo device", facts, lines[-1] if lines else f"asking it ended with status {done.returncode}")
+    try:
+        about = json.loads(done.last_line)
+    except ValueError:
+        return Identity("a Hailo device", facts, done.last_words or f"asking it ended with status {done.status}")
     if not about["found"]:
         return Identity("no Hailo device", facts, "HailoRT finds none")
     return Identity(about["architecture"], facts | {"firmware": about["firmware"], "devices": str(about["found"])})
