@@ -1,6 +1,7 @@
 """An encoder and a decoder on an emulated Hailo-8, in the real worker process."""
 
 import asyncio
+import contextlib
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -138,7 +139,26 @@ async def test_what_does_not_fit_is_the_reason_of_not_being_ready(folder: Path, 
         await served.until_ready()
 
 
-async def test_two_services_share_it(folder: Path, clip_words: str) -> None:
+async def test_of_two_services_one_has_it_whatever_the_group(folder: Path, clip_words: str) -> None:
+    async with contextlib.AsyncExitStack() as first:
+        one = await first.enter_async_context(serving(folder, engine=ENGINE, group="SHARED"))
+        await one.until_ready()
+        async with serving(folder, engine=ENGINE, group="SHARED", device_wait=60) as two:
+
+            async def waits() -> bool:
+                code, body = await two.readiness()
+                return code == 503 and body["status"] == "loading" and "is for one program at a time" in body["reason"]
+
+            await eventually(waits)
+            assert clip_words in (await one.transcribe()).json()["text"]
+            await first.aclose()
+            await two.until_ready()
+            assert clip_words in (await two.transcribe()).json()["text"]
+
+
+async def test_two_services_share_a_hailo_10h(device: Device, tmp_path: Path, clip_words: str) -> None:
+    device.become("5.2.0")
+    folder = device.pair(tmp_path / "pair", "hailo10h", says=clip_words, **TEN)
     async with serving(folder, engine=ENGINE, group="SHARED") as one, serving(folder, engine=ENGINE, group="SHARED") as two:
         await one.until_ready()
         await two.until_ready()

@@ -198,7 +198,8 @@ class Hailo(Section):
     group: str = Field(
         "SHARED",
         pattern=r"^[A-Za-z0-9_.-]{1,64}$",
-        description='Programs that share the device name the same group; "SHARED" is that of hailo-apps. "UNIQUE": the service has the device alone.',
+        description='On a Hailo-10H, programs that share the device name the same group; "SHARED" is that of hailo-apps. "UNIQUE": the service has the device '
+        "alone, as it has a Hailo-8 or 8L in any case.",
     )
     device_wait_seconds: float = Field(
         30.0,

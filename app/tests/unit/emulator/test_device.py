@@ -24,6 +24,16 @@ params.group_id = sys.argv[1]
 hef, sound = sys.argv[2], numpy.zeros(16000, numpy.float32)
 """
 
+HOLDER = """
+import sys, time
+from hailo_platform import VDevice
+params = VDevice.create_params()
+params.group_id = sys.argv[1]
+vdevice = VDevice(params)
+print("got it", flush=True)
+time.sleep(60)
+"""
+
 
 @pytest.fixture
 def hef(device: Device, tmp_path: Path) -> Path:
@@ -74,12 +84,55 @@ class TestSharing:
         holder.wait()
         _vdevice("OTHERS").release()
 
-    def test_the_multi_process_service_is_no_operation_here(self, device: Device) -> None:
+    @pytest.mark.parametrize(("version", "said"), [("5.2.0", "Invalid operation"), ("4.23.0", "HAILO_RPC_FAILED")])
+    def test_the_multi_process_service_is_no_operation_or_not_there(self, device: Device, version: str, said: str) -> None:
+        device.become(version)
         platform = importlib.import_module("hailo_platform")
         params = platform.VDevice.create_params()
         params.multi_process_service = True
-        with pytest.raises(platform.HailoRTException, match="Invalid operation"):
+        with pytest.raises(platform.HailoRTException, match=said):
             platform.VDevice(params)
+
+
+@pytest.mark.parametrize("told", ["HAILO8", "HAILO8L"])
+class TestSharingWithoutAServer:
+    """As on a Hailo-8, where libhailort itself has the device: HailoRT's VDevice::create."""
+
+    @pytest.fixture(autouse=True)
+    def _is(self, device: Device, told: str) -> None:
+        device.become("4.23.0")
+        device.tell(f"arch {told}")
+
+    @pytest.mark.parametrize(
+        ("theirs", "ours"), [("SHARED", "SHARED"), ("UNIQUE", "SHARED"), ("SHARED", "UNIQUE"), ("UNIQUE", "UNIQUE")]
+    )
+    def test_another_process_gets_74_at_once_whatever_its_group(self, theirs: str, ours: str) -> None:
+        holder = subprocess.Popen([sys.executable, "-c", HOLDER, theirs], stdout=subprocess.PIPE, text=True)
+        assert holder.stdout is not None
+        assert holder.stdout.readline() == "got it\n"
+        began = time.monotonic()
+        with pytest.raises(Exception, match="74"):
+            _vdevice(ours)
+        assert time.monotonic() - began < 2
+        holder.kill()
+        holder.wait()
+        _vdevice(ours).release()
+
+    def test_a_group_is_one_in_a_process(self) -> None:
+        first, second = _vdevice("SHARED"), _vdevice("SHARED")
+        for group in ("OTHERS", "UNIQUE"):
+            with pytest.raises(Exception, match="74"):
+                _vdevice(group)
+        second.release()
+        third = _vdevice("SHARED")
+        first.release()
+        with pytest.raises(Exception, match="74"):
+            _vdevice("OTHERS")
+        third.release()
+        alone = _vdevice("UNIQUE")
+        with pytest.raises(Exception, match="74"):
+            _vdevice("UNIQUE")
+        alone.release()
 
 
 class TestNode:

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from ...accelerators import hailo
 from ...accelerators.holders import holders
 from ..trouble import DeviceBusy, DeviceTrouble, Trouble
 from . import errors
@@ -23,11 +24,11 @@ ARCHITECTURES = {"HAILO8": "hailo8", "HAILO8L": "hailo8l", "HAILO10H": "hailo10h
 
 
 class Device:
-    """The device, taken for a group. Whoever loads a model on it releases it."""
+    """The device, taken. Whoever loads a model on it releases it."""
 
-    def __init__(self, vdevice: Any) -> None:
+    def __init__(self, vdevice: Any, architecture: str | None) -> None:
         self.vdevice = vdevice
-        self.architecture = _architecture(vdevice)
+        self.architecture = architecture
         """"hailo8", "hailo8l" or "hailo10h"; another in HailoRT's own words, in lower case; None: it does not say."""
 
     def release(self) -> None:
@@ -51,7 +52,7 @@ class Binding:
         return _imported(f"hailo_platform.{name}")
 
     def open(self, group: str) -> Device:
-        """Take the device for a group ("UNIQUE": alone). Raises Trouble; DeviceBusy while others have it."""
+        """Take the device for a group ("UNIQUE": alone), or alone where processes cannot share it. Raises Trouble; DeviceBusy while others have it."""
         with spoken("looking for a Hailo device"):
             found = self.platform.Device.scan()
         if not found:
@@ -59,10 +60,23 @@ class Binding:
                 "No Hailo device was found. See that it is plugged in (`lspci -d 1e60:`), that its driver is loaded (`ls /dev/hailo* /dev/h1x-*`), "
                 "and that the service may open it (group `hailo`). It is looked for again every few seconds."
             )
-        with spoken("opening the device"):
+        architecture = self._architecture(found[0])
+        with spoken("opening the device", architecture):
             params = self.platform.VDevice.create_params()
-            params.group_id = group
-            return Device(self.platform.VDevice(params))
+            params.group_id = group if hailo.shares(architecture) else hailo.ALONE
+            return Device(self.platform.VDevice(params), architecture)
+
+    def _architecture(self, name: str) -> str | None:
+        """What the device is. It says so to whoever asks, also while another program has it."""
+        try:
+            with self.platform.Device(name) as device:
+                found = str(device.control.identify().device_architecture)
+        # It only would have given a better message.
+        except Exception as error:
+            log.warning("the Hailo device does not say what it is: %s", errors.translated(error, "identifying the device"))
+            return None
+        found = found.rpartition(".")[2]
+        return ARCHITECTURES.get(found, found.lower())
 
 
 def _imported(name: str) -> Any:
@@ -77,17 +91,6 @@ def _imported(name: str) -> Any:
         raise Trouble(f"HailoRT's Python package cannot be loaded: {error}. {INSTALL}") from None
 
 
-def _architecture(vdevice: Any) -> str | None:
-    try:
-        found = str(vdevice.get_physical_devices()[0].control.identify().device_architecture)
-    # It only would have given a better message.
-    except Exception as error:
-        log.warning("the Hailo device does not say what it is: %s", errors.translated(error, "identifying the device"))
-        return None
-    name = found.rpartition(".")[2]
-    return ARCHITECTURES.get(name, name.lower())
-
-
 def numbers(version: str) -> tuple[int, ...]:
     """The numbers of a version such as 5.2.0."""
     return tuple(int(part) for part in re.findall(r"\d+", version)[:3])
@@ -99,8 +102,8 @@ def dotted(version: tuple[int, ...]) -> str:
 
 
 @contextmanager
-def spoken(doing: str) -> Iterator[None]:
-    """What the binding raises while it is `doing` something, as a sentence."""
+def spoken(doing: str, architecture: str | None = None) -> Iterator[None]:
+    """What the binding raises while it is `doing` something on a device of that architecture, as a sentence."""
     try:
         yield
     except Trouble:
@@ -108,7 +111,7 @@ def spoken(doing: str) -> Iterator[None]:
     except Exception as error:
         found = errors.translated(error, doing)
         if isinstance(found, DeviceBusy):
-            found = errors.translated(error, doing, holders())
+            found = errors.translated(error, doing, holders(), architecture)
         if found is error:
             raise
         raise found from error

@@ -6,6 +6,7 @@ as a bare number. The numbers are those of HailoRT's hailort.h.
 
 import re
 
+from ...accelerators import hailo
 from ..trouble import DeviceBusy, DeviceTrouble, Trouble
 
 # Those that have a class of their own, and hide their number.
@@ -87,6 +88,14 @@ _BUSY = {
     74: "the device is in use by another program",
     97: "the device is not available for the moment",
 }
+_SHARED = (
+    "Stop that program (`systemctl stop hailo-ollama`, for example), or, on a Hailo-10H, have all of them share the device by one group (hailo.group); "
+    "a program that takes it for itself cannot share it."
+)
+_UNSHARED = (
+    "Stop that program (one of hailo-apps, or Hailo's daemon: `systemctl stop hailort`, for example): a Hailo-8 or 8L is for one program at a time, "
+    "whatever the group (hailo.group)."
+)
 
 
 def code(error: BaseException) -> int | None:
@@ -99,17 +108,16 @@ def code(error: BaseException) -> int | None:
     return None
 
 
-def translated(error: Exception, doing: str, holders: str = "") -> Exception:
+def translated(error: Exception, doing: str, holders: str = "", architecture: str | None = None) -> Exception:
     """What to raise instead: a sentence; `doing` is what failed, as "opening the device". Unknown errors keep their words.
 
-    `holders` says who may have the device, for when it is busy.
+    `holders` says who may have the device, and `architecture` what it is, for when it is busy.
     """
     number, doing = code(error), doing[:1].upper() + doing[1:]
     if number in _BUSY:
         return DeviceBusy(
             f"{doing} failed: {_BUSY[number]} (HailoRT error {number}). {holders or UNSEEN} "
-            "Stop that program (`systemctl stop hailo-ollama`, for example), or have all of them share the device by one group (hailo.group); "
-            "a program that takes it for itself cannot share it."
+            f"{_SHARED if hailo.shares(architecture) else _UNSHARED}"
         )
     if number in _TROUBLES:
         kind, cause, cure = _TROUBLES[number]

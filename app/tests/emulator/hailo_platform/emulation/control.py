@@ -55,6 +55,11 @@ def architecture() -> str:
     return value("arch", "HAILO10H" if not VERSION.startswith("4.") else "HAILO8").lower()
 
 
+def serves() -> bool:
+    """Whether the device has a server of its own, which sees the groups of all processes. With any other a group is known in one process alone."""
+    return architecture() == "hailo10h"
+
+
 def suffer(moment: str) -> int | None:
     """Do to this process what is to happen at that moment. Returns the code of an error that is to be raised."""
     for line in lines():

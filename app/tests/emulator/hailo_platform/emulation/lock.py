@@ -1,14 +1,15 @@
-"""Who has the device: one process alone, or several of one group. The kernel lets go when a holder dies, however it dies."""
+"""Who has the device: one process alone, or several of one group where the device has a server. The kernel lets go when a holder dies, however it dies."""
 
 import fcntl
 import os
 import time
+import weakref
 
 from hailo_platform.emulation import control
 
 ALONE = "UNIQUE"
 WAIT_SECONDS = 5.0
-"""That HailoRT waits for a device that somebody has, when it is asked for it alone."""
+"""That the device's server waits for one that somebody has, when it is asked for it alone."""
 STEP = 0.05
 
 
@@ -18,6 +19,14 @@ class Claim:
     def __init__(self, descriptor: int) -> None:
         self._descriptor = descriptor
 
+    def again(self) -> "Claim":
+        """Another one of it, in this process: the device is free when both are released."""
+        return Claim(os.dup(self._descriptor))
+
+    @property
+    def held(self) -> bool:
+        return self._descriptor >= 0
+
     def release(self) -> None:
         """Let go. Harmless when done twice."""
         if self._descriptor >= 0:
@@ -25,8 +34,25 @@ class Claim:
             self._descriptor = -1
 
 
+_OURS: dict[str, "weakref.WeakSet[Claim]"] = {}
+"""Of this process, by their groups, on a device that has no server."""
+
+
 def claim(group: str) -> Claim | None:
     """Take the device for a group; None when others have it."""
+    return _of_all_processes(group) if control.serves() else _of_this_process(group)
+
+
+def _of_this_process(group: str) -> Claim | None:
+    """As libhailort does it itself: the driver keeps it for one open file, and refuses any other at once."""
+    ours = _OURS.setdefault(group, weakref.WeakSet()) if group != ALONE else weakref.WeakSet()
+    found = next((each.again() for each in ours if each.held), None) or _alone()
+    if found is not None:
+        ours.add(found)
+    return found
+
+
+def _of_all_processes(group: str) -> Claim | None:
     end = time.monotonic() + (WAIT_SECONDS if group == ALONE else 0.0)
     while True:
         found = _alone() if group == ALONE else _shared(group)

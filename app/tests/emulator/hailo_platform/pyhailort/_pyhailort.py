@@ -56,7 +56,8 @@ class VDevice:
     def __init__(self, group: str, *, service: bool) -> None:
         check("open")
         if service:
-            raise HailoRTStatusException("6")
+            # A Hailo-10H needs none, and refuses it. For the others it is a daemon, which is not there.
+            raise HailoRTStatusException("6" if control.serves() else "77")
         self._node = Node()
         found = None if control.absent() else claim(group)
         if found is None:

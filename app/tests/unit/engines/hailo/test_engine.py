@@ -91,7 +91,7 @@ class TestTrouble:
             (["scan raise 64"], DeviceTrouble, "Looking for a Hailo device failed: the driver is not loaded"),
             (["open raise 36"], DeviceTrouble, "Opening the device failed: the driver refused .* permission"),
             (["open raise 76"], DeviceTrouble, "driver and library are of different versions"),
-            (["open raise 74"], DeviceBusy, "in use by another program"),
+            (["open raise 74"], DeviceBusy, "in use by another program .* on a Hailo-10H, have all of them share the device"),
             (["load raise 93"], Trouble, "Loading Whisper-Base.hef failed: the model's file was made for another device"),
             (["load raise 13"], Trouble, "could not be opened"),
             (["arch HAILO8L"], Trouble, "The device is a HAILO8L"),

@@ -60,6 +60,20 @@ def test_who_has_the_device_is_named() -> None:
     assert "`hailo-whisper doctor`, as root, names it" in str(errors.translated(Exception("74"), "opening the device"))
 
 
+@pytest.mark.parametrize("architecture", ["hailo8", "hailo8l"])
+def test_a_device_that_processes_cannot_share_is_not_to_be_shared_by_a_group(architecture: str) -> None:
+    text = str(errors.translated(Exception("74"), "opening the device", architecture=architecture))
+    assert "a Hailo-8 or 8L is for one program at a time" in text
+    assert "have all of them share" not in text
+
+
+@pytest.mark.parametrize("architecture", ["hailo10h", None])
+def test_a_device_that_processes_can_share(architecture: str | None) -> None:
+    text = str(errors.translated(Exception("74"), "opening the device", architecture=architecture))
+    assert "on a Hailo-10H, have all of them share the device by one group (hailo.group)" in text
+    assert "one program at a time" not in text
+
+
 def test_a_number_that_has_no_sentence_keeps_its_words() -> None:
     found = errors.translated(Exception("libhailort failed with error: 8 (HAILO_INTERNAL_FAILURE)"), "transcribing")
     assert isinstance(found, DeviceTrouble)

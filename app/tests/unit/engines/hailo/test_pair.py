@@ -1,5 +1,6 @@
 """The engine on an encoder and a decoder, on the emulated device, in this process."""
 
+import importlib
 from pathlib import Path
 from typing import Any
 
@@ -206,7 +207,7 @@ class TestTrouble:
         ("told", "kind", "said"),
         [
             (["absent"], DeviceTrouble, "No Hailo device was found"),
-            (["open raise 74"], DeviceBusy, "in use by another program"),
+            (["open raise 74"], DeviceBusy, "in use by another program .* a Hailo-8 or 8L is for one program at a time"),
             (["open raise 76"], DeviceTrouble, "driver and library are of different versions"),
             (["load raise 93"], Trouble, "Loading my-encoder.hef failed: the model's file was made for another device"),
             (["configure raise 71"], DeviceTrouble, "Loading my-encoder.hef failed: the device has no memory left"),
@@ -223,6 +224,16 @@ class TestTrouble:
         # And the device is free again.
         eight.tell()
         _load(folder, "UNIQUE").close()
+
+    def test_a_hailo_8_is_asked_for_alone_because_no_group_lets_others_in(self, folder: Path) -> None:
+        platform = importlib.import_module("hailo_platform")
+        params = platform.VDevice.create_params()
+        params.group_id = "SHARED"
+        engine = _load(folder, "SHARED")
+        with pytest.raises(platform.HailoRTException, match="74"):
+            platform.VDevice(params)
+        engine.close()
+        platform.VDevice(params).release()
 
     @pytest.mark.parametrize(
         ("told", "said"),
