@@ -1,15 +1,21 @@
 """The role `hailo_apps`, tried on this machine with folders of its own and a small hailo-apps that the tests wrote."""
 
+import base64
 import hashlib
+import importlib.util
+import io
 import json
 import os
+import shutil
 import stat
 import subprocess
 import sys
 import tarfile
 import zipfile
 from collections.abc import Callable
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
 import pytest
@@ -289,6 +295,86 @@ def test_what_goes_wrong_is_said_and_the_tree_stays(
     assert shown(tree) == before
     assert [path.name for path in tree.parent.iterdir()] == ["hailo-apps"]
     assert not list(tmp_path.rglob("evil.py"))
+
+
+@pytest.fixture
+def program(project: Path) -> Any:
+    """The role's program, as a module."""
+    spec = importlib.util.spec_from_file_location("vendor", project / "roles/hailo_apps/files/vendor.py")
+    assert spec
+    assert spec.loader
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        ("of https://u:p@ss@host/x.tgz?token=SECRET: 404.", "of https://host/x.tgz: 404."),
+        ("'https://TOKEN@host/a@b.git/' is gone", "'https://host/a@b.git/' is gone"),
+        ("https://host/x?a=1#SECRET", "https://host/x"),
+        ("http://host/x and ssh://git@host/y, who?", "http://host/x and ssh://host/y, who?"),
+    ],
+)
+def test_what_is_secret_of_an_address_is_not_told(program: Any, words: str, told: str) -> None:
+    assert program.scrubbed(words) == told
+
+
+def test_a_password_is_sent_but_never_an_argument(
+    vendor: Vendor, upstream: Upstream, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """git is asked for as ever; what stands in its way here notes the arguments, and a small server what arrives."""
+    real = shutil.which("git")
+    (tmp_path / "bin").mkdir()
+    (tmp_path / "bin/git").write_text(f'#!/bin/sh\necho "$*" >>{tmp_path}/arguments\nexec {real} "$@"\n')
+    (tmp_path / "bin/git").chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path / 'bin'}:{os.environ['PATH']}")
+    arrived = []
+
+    class Server(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            arrived.append(self.headers["Authorization"])
+            self.send_error(404)
+
+        def log_message(self, *_: Any) -> None:
+            """Nothing: the test asserts on what arrived."""
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Server) as server:
+        Thread(target=server.serve_forever, daemon=True).start()
+        address = f"http://me:p@ss%2Fword@127.0.0.1:{server.server_port}/hailo-apps.git"
+        error = vendor("place", repositories=[address])["error"]
+        server.shutdown()
+    assert {*arrived} == {"Basic " + base64.b64encode(b"me:p@ss/word").decode()}
+    arguments = (tmp_path / "arguments").read_text()
+    assert f"http://127.0.0.1:{server.server_port}/hailo-apps.git" in arguments
+    for secret in ("ss%2Fword", "p@ss", "Basic"):
+        assert secret not in arguments
+        assert secret not in error
+
+
+@pytest.mark.parametrize("kind", ["zip", "tar"])
+@pytest.mark.parametrize("sizes", [[300_000], [60_000, 60_000]], ids=["one", "together"])
+def test_an_archive_unpacks_to_so_much_and_no_more(
+    program: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str, sizes: list[int]
+) -> None:
+    monkeypatch.setattr(program, "LARGEST", 100_000)
+    monkeypatch.setattr(program, "CHUNK", 1000)
+    path = tmp_path / f"bomb.{kind}"
+    members = [(f"hailo_apps/{number}", bytes(size)) for number, size in enumerate(sizes)]
+    if kind == "zip":
+        with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as opened:
+            for name, data in members:
+                opened.writestr(name, data)
+    else:
+        with tarfile.open(path, "w:gz") as packed:
+            for name, data in members:
+                member = tarfile.TarInfo(name)
+                member.size = len(data)
+                packed.addfile(member, io.BytesIO(data))
+    with pytest.raises(program.Refused, match="It unpacks to more than hailo-apps can be"):
+        program.unpack(path, tmp_path / "unpacked", "It")
+    assert sum(file.stat().st_size for file in (tmp_path / "unpacked").rglob("*") if file.is_file()) <= 100_000
 
 
 def test_what_an_interrupted_run_left_is_swept(vendor: Vendor, tree: Path) -> None:

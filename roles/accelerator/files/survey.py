@@ -20,6 +20,9 @@ HAILO, NVIDIA = "0x1e60", "0x10de"
 HAILO_NAMES = {"0x2864": "Hailo-8", "0x45c4": "Hailo-10H"}
 HAILO_NODES = ("hailo[0-9]*", "h1x-[0-9]*")
 HAILO_MODULES = ("hailo1x_pci", "hailo_pci")
+# The oldest HailoRT that can: the genai API of the Hailo-10H, and the pairs of the others.
+HAILORT = {"Hailo-10H": (5, 1, 1)}
+HAILORT_OF_PAIRS = (4, 20, 0)
 WHEEL = r"hailort-([0-9.]+)-cp3([0-9]+)-cp3[0-9]+-(?:linux|manylinux[0-9_]+)_(x86_64|aarch64)\.whl"
 # The oldest driver of CUDA 12, and what its libraries take on the disk, with the room that pip needs for them.
 NVIDIA_DRIVER = (525, 60)
@@ -46,11 +49,13 @@ def main():
     question = json.loads(sys.argv[1])
     root = Path(question["root"])
     binding = bound(question["python"])
+    found = {"hailo": hailo(root, binding, question["wheel"]), "nvidia": nvidia(root)}
     print(
         json.dumps(
             {
-                **choice(question["accelerator"], {"hailo": hailo(root, binding, question["wheel"]), "nvidia": nvidia(root)}),
+                **choice(question["accelerator"], found),
                 "binding": binding.get("path", ""),
+                "signs": [kind for kind, (sign, _) in found.items() if sign],
                 "cli": shutil.which("hailortcli") or "",
                 "machine": platform.machine(),
                 "python": f"{sys.version_info[0]}.{sys.version_info[1]}",
@@ -109,7 +114,19 @@ def hailo(root, binding, wheel):
             f"The driver is {driver} and HailoRT's Python package {library}, which do not work together. Install both of one version, and restart "
             "the machine."
         )
+    oldest = HAILORT.get(name, HAILORT_OF_PAIRS)
+    if old := next((version for version in (library, driver) if version and numbers(version) < oldest), ""):
+        needed = ".".join(map(str, oldest))
+        lacks.append(
+            f"HailoRT is {old}, and the {name} needs {needed} or newer here. Upgrade the driver, the library and the Python package "
+            f"(`apt install dkms {package}` on Raspberry Pi OS), and restart the machine."
+        )
     return bool(cards or nodes), lacks
+
+
+def numbers(version):
+    """Those of a version such as 5.2.0."""
+    return tuple(int(part) for part in re.findall("[0-9]+", version)[:3])
 
 
 def wheel_version(name):

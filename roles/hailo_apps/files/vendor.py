@@ -56,12 +56,19 @@ def main():
     try:
         answer = look(wanted) if action == "look" else place(wanted)
     except Refused as refusal:
-        answer = {"error": re.sub(r"//[^/@\s]*@", "//", f"{refusal} {KEPT}")}
+        answer = {"error": f"{scrubbed(str(refusal))} {KEPT}"}
     except OSError as error:
         answer = {
             "error": f"{error.filename or wanted['tree']} cannot be written or read: {error.strerror or error}. Mend that. {KEPT}"
         }
     print(json.dumps(answer))
+
+
+def scrubbed(words):
+    """Without what is secret of the addresses in it: a user with a password, and what follows a question mark."""
+    # A password may have an @ in it, so up to the last one of the host's part.
+    words = re.sub(r"://[^/\s]*@", "://", words)
+    return re.sub(r"(://[^\s?#]*)[?#]\S*?(?=[.:;,'\")]*(?:\s|$))", r"\1", words)
 
 
 def look(wanted):
@@ -148,12 +155,16 @@ def commit_from(repository, commit, work):
     """Raises Refused with a clause about the repository."""
     bare = work / "git"
     shutil.rmtree(bare, ignore_errors=True)
+    address, secret = parted(repository) if repository.startswith(("http://", "https://")) else (repository, "")
+    site = "/".join(address.split("/")[:3]) + "/"
+    # For that site alone: git may be sent on to another one.
+    header = {f"http.{site}.extraHeader": f"Authorization: {secret}"} if secret else {}
     git(bare, "init", "--quiet", "--bare", str(bare))
     fault = None
     # One commit is a few MB; a server that gives out only what its branches and tags name is asked for all of these.
-    for what in (["--depth=1", repository, commit], [repository, "+refs/*:refs/*"]):
+    for what in (["--depth=1", address, commit], [address, "+refs/*:refs/*"]):
         try:
-            git(bare, "fetch", "--quiet", "--no-tags", *what)
+            git(bare, "fetch", "--quiet", "--no-tags", *what, settings=header)
         except Refused as refusal:
             fault = str(refusal)
             if "not our ref" not in fault and "unadvertised object" not in fault and "couldn't find remote ref" not in fault:
@@ -164,8 +175,15 @@ def commit_from(repository, commit, work):
     raise Refused(f"has no commit {commit}")
 
 
-def git(bare, *arguments):
-    """Run git, ask nobody for anything and wait for nobody for ever. Raises Refused with git's last words."""
+def git(bare, *arguments, settings=None):
+    """Run git, ask nobody for anything and wait for nobody for ever. Raises Refused with git's last words.
+
+    `settings` are git's, and secret: they are in the environment, since a command line is for all to see.
+    """
+    count = int(os.environ.get("GIT_CONFIG_COUNT") or 0)
+    more = {"GIT_CONFIG_COUNT": str(count + len(settings or {}))}
+    for number, (name, value) in enumerate((settings or {}).items(), count):
+        more |= {f"GIT_CONFIG_KEY_{number}": name, f"GIT_CONFIG_VALUE_{number}": value}
     quiet = {
         "GIT_TERMINAL_PROMPT": "0",
         "GIT_SSH_COMMAND": f"ssh -oBatchMode=yes -oConnectTimeout={STALL_SECONDS}",
@@ -175,7 +193,10 @@ def git(bare, *arguments):
     }
     with subprocess.Popen(
         ["git", f"--git-dir={bare}", *arguments],
-        env=quiet | {name: value for name, value in os.environ.items() if not name.startswith("GIT_DIR")} | {"LC_ALL": "C"},
+        env=quiet
+        | {name: value for name, value in os.environ.items() if not name.startswith("GIT_DIR")}
+        | {"LC_ALL": "C"}
+        | more,
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
@@ -232,18 +253,28 @@ def fetch_archive(wanted, work):
 
 def request(address):
     """What to ask for; a user and a password in the address become a header, since urllib takes them for a part of the host."""
-    user, at, _ = address.partition("://")[2].partition("/")[0].rpartition("@")
-    asked = urllib.request.Request(address.replace(user + at, "", 1) if at else address)
-    if at:
-        name, _, password = user.partition(":")
-        pair = f"{urllib.parse.unquote(name)}:{urllib.parse.unquote(password)}"
-        asked.add_header("Authorization", "Basic " + base64.b64encode(pair.encode()).decode())
+    bare, secret = parted(address)
+    asked = urllib.request.Request(bare)
+    if secret:
+        # Not for where the request may be sent on to.
+        asked.add_unredirected_header("Authorization", secret)
     return asked
+
+
+def parted(address):
+    """The address without a user and a password, and what the header Authorization says in their stead; "" where there are none."""
+    user, at, _ = address.partition("://")[2].partition("/")[0].rpartition("@")
+    if not at:
+        return address, ""
+    name, _, password = user.partition(":")
+    pair = f"{urllib.parse.unquote(name)}:{urllib.parse.unquote(password)}"
+    return address.replace(user + at, "", 1), "Basic " + base64.b64encode(pair.encode()).decode()
 
 
 def unpack(archive, folder, what):
     """Every regular file of the archive; links and devices are left out. Raises Refused for what wants to lie elsewhere."""
     folder.mkdir()
+    room = LARGEST
     try:
         if zipfile.is_zipfile(archive):
             with zipfile.ZipFile(archive) as opened:
@@ -251,29 +282,37 @@ def unpack(archive, folder, what):
                     mode = entry.external_attr >> 16
                     if not entry.is_dir() and mode & 0o170000 in (0, 0o100000):
                         with opened.open(entry) as content:
-                            write(folder, entry.filename, content, mode, what)
+                            room -= write(inside(folder, entry.filename, what), content, mode, what, room)
         else:
             with tarfile.open(archive) as opened:
                 for entry in opened:
                     if entry.isreg():
-                        write(folder, entry.name, opened.extractfile(entry), entry.mode, what)
+                        room -= write(inside(folder, entry.name, what), opened.extractfile(entry), entry.mode, what, room)
     except (tarfile.TarError, zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError) as error:
         raise Refused(f"{what} is no sound .tar.gz or .zip: {error}. Make it again.") from None
     return folder
 
 
-def write(folder, name, content, mode, what):
-    """One file; the room for all of them together is limited."""
-    inside = PurePosixPath(name)
-    if inside.is_absolute() or ".." in inside.parts:
+def inside(folder, name, what):
+    """Where a file of the archive goes."""
+    path = PurePosixPath(name)
+    if path.is_absolute() or ".." in path.parts:
         raise Refused(f"{what} has the file {name}, which would lie elsewhere. Do not trust it.")
-    path = folder / inside
+    return folder / path
+
+
+def write(path, content, mode, what, room):
+    """One file of at most `room` bytes, and how many these are. Raises Refused before it has written more."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("wb") as kept:
-        shutil.copyfileobj(content, kept, CHUNK)
-        if kept.tell() > LARGEST:
-            raise Refused(f"{what} unpacks to more than hailo-apps can be. Do not trust it.")
+        written = 0
+        while chunk := content.read(CHUNK):
+            written += len(chunk)
+            if written > room:
+                raise Refused(f"{what} unpacks to more than hailo-apps can be. Do not trust it.")
+            kept.write(chunk)
     path.chmod(0o755 if mode & 0o100 else 0o644)
+    return written
 
 
 def root_of(folder, what):
