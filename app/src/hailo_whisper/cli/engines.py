@@ -4,6 +4,7 @@ import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 
 from ..accelerators import hailo
 from ..accelerators.machine import Machine, survey
@@ -49,14 +50,17 @@ def hef(settings: Settings) -> Path:
     return hefs(settings).find().path
 
 
-def decide(settings: Settings, machine: Machine) -> Decision:
-    """The engine for these settings on such a machine. Looks for files of the model; nothing is loaded or started."""
+def decide(settings: Settings, machine: Machine, denied: Mapping[str, str] = MappingProxyType({})) -> Decision:
+    """The engine for these settings on such a machine. Looks for files of the model; nothing is loaded or started.
+
+    `denied` is what keeps a kind from whom it is decided for, though the machine has it.
+    """
     kind = settings.engine.kind
     if kind != "auto":
         return Decision(kind, f"engine.kind is set to {kind}.", {})
     lacks: dict[str, str] = {}
     for better in BEST_FIRST:
-        found = lacking(better, settings, machine)
+        found = denied.get(better) or lacking(better, settings, machine)
         if found is None:
             passed = "".join(f", and {why}" for why in lacks.values())
             return Decision(better, f"{NAMES[better]} transcribes: all that it needs is there{passed}", lacks)

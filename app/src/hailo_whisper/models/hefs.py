@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Literal
 
 from .store import Store
-from .unusable import ModelMissing, ModelUnusable
+from .unusable import ModelMissing, ModelUnusable, forbidden
 
 log = logging.getLogger(__name__)
 
@@ -105,8 +105,13 @@ def find(
 
     See `places` for the rest. A model of the store is verified, as `Store.path` does it; one that is damaged is not passed over.
     """
-    if path:
-        return at(Path(path))
+    try:
+        return at(Path(path)) if path else _find(name, store, resources, architecture, genai=genai)
+    except OSError as error:
+        raise _unreadable(error, store.root) from error
+
+
+def _find(name: str, store: Store, resources: Path, architecture: str | None, *, genai: bool) -> Network:
     known = _published(name, store)
     own = store.root / name
     # A HEF of one's own, that nobody has a sum for.
@@ -127,6 +132,13 @@ def find(
 
 def at(path: Path) -> Network:
     """The form that a path is: a HEF, or a folder with one, or with a pair. Raises ModelUnusable."""
+    try:
+        return _at(path)
+    except OSError as error:
+        raise _unreadable(error, path) from error
+
+
+def _at(path: Path) -> Network:
     if not path.exists():
         raise ModelMissing(
             f"The model file {path} does not exist. Set model.path to a HEF, or to the folder of one or of a pair."
@@ -183,6 +195,16 @@ def _embedding(folder: Path) -> Path:
             "Pull the whole model (`hailo-whisper models list` shows the names), or copy that file there."
         )
     return found
+
+
+def _unreadable(error: OSError, place: Path) -> ModelUnusable:
+    """What to do about files that this user may not see, or that a disk does not give."""
+    where = error.filename or place
+    if isinstance(error, PermissionError):
+        return ModelUnusable(forbidden(f"The model at {where}"))
+    return ModelUnusable(
+        f"The model at {where} cannot be read: {error.strerror or error}. See whether the disk is well (`dmesg` tells)."
+    )
 
 
 def _missing(name: str, looked: Sequence[Place], store: Store, architecture: str | None, *, genai: bool) -> str:

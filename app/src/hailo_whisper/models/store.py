@@ -13,7 +13,7 @@ from pydantic import ValidationError
 from . import catalog as catalogs
 from .catalog import NAME, Catalog, File, Model
 from .sums import difference, seen
-from .unusable import ModelMissing, ModelUnusable
+from .unusable import ModelMissing, ModelUnusable, forbidden
 
 __all__ = [
     "MANIFEST",
@@ -186,7 +186,7 @@ class Store:
         try:
             return folder.stat().st_mode
         except PermissionError as error:
-            raise ModelUnusable(_forbidden(f"The model {name} in {folder}")) from error
+            raise ModelUnusable(forbidden(f"The model {name} in {folder}")) from error
         except OSError:
             return None
 
@@ -250,7 +250,7 @@ def _check_files(folder: Path, files: Mapping[str, File | None], fault: str, cur
         try:
             status = path.stat()
         except PermissionError as error:
-            raise ModelUnusable(_forbidden(str(path))) from error
+            raise ModelUnusable(forbidden(str(path))) from error
         except OSError:
             raise ModelUnusable(f"{fault}: {name} is missing. {cure}") from None
         if not stat.S_ISREG(status.st_mode):
@@ -261,11 +261,4 @@ def _check_files(folder: Path, files: Mapping[str, File | None], fault: str, cur
         if size is not None and status.st_size != size:
             raise ModelUnusable(f"{fault}: {name} has {status.st_size} of {size} bytes. {cure}")
         if not os.access(path, os.R_OK):
-            raise ModelUnusable(_forbidden(str(path)))
-
-
-def _forbidden(what: str) -> str:
-    return (
-        f"{what} may not be read by this user (number {os.geteuid()}). "
-        "Run the command as root (sudo) or as a member of the group hailo-whisper."
-    )
+            raise ModelUnusable(forbidden(str(path)))

@@ -1,5 +1,7 @@
 """What is said of a model that cannot be used."""
 
+import os
+
 from ..failure import Failure
 
 
@@ -9,3 +11,11 @@ class ModelUnusable(Failure):
 
 class ModelMissing(ModelUnusable):
     """The model has never been fetched: nothing lies at its place."""
+
+
+def forbidden(what: str) -> str:
+    """What to say of something that this user may not read; `what` begins the sentence."""
+    return (
+        f"{what} may not be read by this user (number {os.geteuid()}). "
+        "Run the command as root (sudo) or as a member of the group hailo-whisper."
+    )

@@ -1,8 +1,10 @@
 """Where a model's HEFs are: in the store, where hailo-apps keeps them, or where their owner says; and which of its forms is taken."""
 
+import errno
 from pathlib import Path
 
 import pytest
+from rights import unprivileged
 
 from hailo_whisper.models import catalog, hefs
 from hailo_whisper.models.store import Store, write_manifest
@@ -190,3 +192,20 @@ def test_none(store: Store, resources: Path) -> None:
         hefs.find("base", None, store, resources, "hailo10h", genai=False)
     with pytest.raises(ModelMissing, match="Fetch it with hailo-apps"):
         hefs.find("medium", None, store, resources)
+
+
+def test_what_this_user_may_not_see_is_told_with_a_cure(store: Store, resources: Path) -> None:
+    with unprivileged(store.root):
+        with pytest.raises(ModelUnusable, match=r"may not be read by this user .*\. Run the command as root"):
+            hefs.find("base", None, store, resources)
+        with pytest.raises(ModelUnusable, match="Run the command as root"):
+            hefs.at(store.root / "base" / "a.hef")
+
+
+def test_a_disk_that_fails_is_told_with_a_cure(store: Store, resources: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(_: Path) -> bool:
+        raise OSError(errno.EIO, "Input/output error", "/models/base")
+
+    monkeypatch.setattr(Path, "is_dir", fail)
+    with pytest.raises(ModelUnusable, match=r"/models/base cannot be read: Input/output error\. See whether the disk is well"):
+        hefs.find("base", None, store, resources)

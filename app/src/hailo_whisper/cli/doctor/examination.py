@@ -45,6 +45,7 @@ CHECKS: tuple[tuple[str, Check], ...] = (
 )
 """In the order of the report, each under the name that its failure is told by."""
 SECONDS = 30.0
+UNDECIDED = engines.Decision("unknown", "it could not be found out (see the findings)", {})
 
 
 @dataclass(frozen=True)
@@ -69,7 +70,9 @@ def examine(config: Path | None = None, root: Path = Path("/"), checks: Sequence
     results = bounded({name: functools.partial(check, patient) for name, check in checks}, SECONDS)
     for result in results.values():
         findings += [result] if isinstance(result, Finding) else result
-    return Examined(findings, stored.decided(patient))
+    # Known by now where its check is done with it; else it may hang, and is not waited for again.
+    known = isinstance(results.get("engine"), list)
+    return Examined(findings, patient.decision if known else UNDECIDED)
 
 
 def admit(config: Path | None, root: Path, asking: Ask = ask) -> Patient:

@@ -1,7 +1,8 @@
 """What the checks look at: the file system below a root, the settings, what the machine has, and programs that are asked with a deadline."""
 
+import threading
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from ...accelerators.accounts import User
@@ -10,8 +11,12 @@ from ...accelerators.cpu import Cpu
 from ...accelerators.hailo import Binding
 from ...accelerators.machine import Machine
 from ...settings import Settings
+from .. import engines
+from . import access
 from .units import Units
 
+KINDS = {"hailo": "hailo", "nvidia": "cuda"}
+"""The engine of each accelerator."""
 SERVICE_USER = "hailo-whisper"
 SECONDS = 5.0
 """That a program may take to answer."""
@@ -40,6 +45,8 @@ class Patient:
     binding: Callable[[], Binding]
     """Loads HailoRT's Python binding in a child."""
     is_root: bool
+    _deciding: threading.Lock = field(default_factory=threading.Lock, init=False, repr=False, compare=False)
+    _decided: list[engines.Decision] = field(default_factory=list, init=False, repr=False, compare=False)
 
     @property
     def installed(self) -> bool:
@@ -47,11 +54,28 @@ class Patient:
         return self.units is not None and self.units.service.installed
 
     @property
-    def hidden(self) -> list[str]:
-        """The accelerators that the unit hides from the service."""
-        if self.units is None or not self.installed or self.units.service.private_devices != "yes":
-            return []
-        return [name for name, nodes in (("hailo", self.machine.npu.nodes), ("nvidia", self.machine.gpu.nodes)) if nodes]
+    def hidden(self) -> dict[str, str]:
+        """The accelerators that the unit hides from the service, "hailo" or "nvidia", and what in the unit does."""
+        if self.units is None or not self.installed:
+            return {}
+        here = {"hailo": self.machine.npu.nodes, "nvidia": self.machine.gpu.nodes}
+        found = {name: access.hidden(self.units.service, name, nodes, self.root) for name, nodes in here.items() if nodes}
+        return {name: why for name, why in found.items() if why}
+
+    @property
+    def decision(self) -> engines.Decision:
+        """The engine that the service takes: with `auto` none whose device its unit hides.
+
+        It is decided once. The model's files are read for it: only a check may ask, as a check has a deadline.
+        """
+        with self._deciding:
+            if not self._decided:
+                hidden = {
+                    KINDS[name]: f"the unit hides the {name} device by {why} (see unit-device)"
+                    for name, why in self.hidden.items()
+                }
+                self._decided.append(engines.decide(self.settings, self.machine, hidden))
+            return self._decided[0]
 
 
 def ask(command: Sequence[str]) -> str | None:

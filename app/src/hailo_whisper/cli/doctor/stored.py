@@ -20,12 +20,14 @@ def models(patient: Patient) -> list[Finding]:
         store = Store(Path(settings.storage.models), catalog.load(extra=Path(settings.models.catalog)))
     except Failure as error:
         return [told("model", State.BROKEN, error)]
-    kind = decided(patient).kind
+    kind = patient.decision.kind
     try:
         first = _npu_model(patient) if kind == "hailo" else _model(store, settings.model.name, settings.model.path)
     except Failure as error:
         stands = next(iter(_usable(store, settings.model.fallback)), None)
-        first = told("model", State.BROKEN, error)
+        # What this user may not see is not broken for that.
+        unseen = isinstance(error.__cause__, PermissionError) and not patient.is_root
+        first = told("model", State.WARNING if unseen else State.BROKEN, error)
         if stands and kind != "hailo":
             first = replace(first, state=State.WARNING, found=f"{first.found}; {stands} stands in for it (model.fallback)")
     findings = [first]
@@ -40,7 +42,7 @@ def models(patient: Patient) -> list[Finding]:
 
 def engine(patient: Patient) -> list[Finding]:
     """Which engine the service takes, and why."""
-    decision, present = decided(patient), patient.machine.npu.present or patient.machine.gpu.present
+    decision, present = patient.decision, patient.machine.npu.present or patient.machine.gpu.present
     if patient.settings.engine.kind != "auto":
         lacks = engines.lacking(decision.kind, patient.settings, patient.machine)
         if lacks:
@@ -50,15 +52,6 @@ def engine(patient: Patient) -> list[Finding]:
     if decision.kind == engines.CPU and decision.lacking and present:
         return [warning("engine", shown, "There is an accelerator that could do it: put right what is missing.")]
     return [ok("engine", shown)]
-
-
-def decided(patient: Patient) -> engines.Decision:
-    """The engine that the service takes: with `auto` the CPU where its unit hides the devices, whatever they are like."""
-    decision = engines.decide(patient.settings, patient.machine)
-    if patient.settings.engine.kind == "auto" and decision.kind != engines.CPU and patient.hidden:
-        why = f"the unit hides the {decision.kind if decision.kind == 'hailo' else 'nvidia'} device (see unit-device)"
-        return engines.Decision(engines.CPU, f"the CPU transcribes: {why}", {decision.kind: why})
-    return decision
 
 
 def _model(store: Store, name: str, path: str | None) -> Finding:

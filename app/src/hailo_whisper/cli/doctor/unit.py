@@ -2,13 +2,17 @@
 
 import json
 
-from ...accelerators.files import matching
 from .finding import Finding, broken, ok, warning
-from .patient import Patient
+from .patient import KINDS, Patient
 from .units import SERVICE, SOCKET
 
 START = f"`systemctl enable --now {SOCKET} {SERVICE}`"
 LINES = "3"
+BRINGS = {
+    "hailo": "Let it in by the drop-in 10-hailo.conf: the package hailo-whisper-accel-hailo brings it, or the role accelerator (hailo_whisper_accelerator: hailo).",
+    "nvidia": "Let it in by the drop-in 10-nvidia.conf: the role accelerator brings it (hailo_whisper_accelerator: nvidia).",
+}
+AFTER = f"Where another accelerator is there too and the service uses that one, this may stay so. By hand: below /etc/systemd/system/{SERVICE}.d, then `systemctl daemon-reload` and `systemctl restart {SERVICE}`."
 
 
 def unit(patient: Patient) -> list[Finding]:
@@ -62,20 +66,15 @@ def device(patient: Patient) -> list[Finding]:
         return []
     if not patient.machine.npu.nodes and not patient.machine.gpu.nodes:
         return []
-    if hidden := patient.hidden:
-        drop_in = f"/etc/systemd/system/hailo-whisper.service.d/10-{hidden[0]}.conf"
-        cure = (
-            f"Let it in by a drop-in with PrivateDevices=no and DeviceAllow= ({drop_in}): the role `accelerator` writes it, and so does the package hailo-whisper-accel-{hidden[0]}. "
-            f"Then `systemctl daemon-reload` and `systemctl restart {SERVICE}`."
-        )
-        bad = broken if patient.settings.engine.kind in ("hailo", "cuda") else warning
-        return [bad("unit-device", f"the unit hides all devices (PrivateDevices=yes), {' and '.join(hidden)} too", cure)]
-    return [ok("unit-device", f"the unit lets devices in ({', '.join(_names(patient)) or 'by its own lines'})")]
-
-
-def _names(patient: Patient) -> list[str]:
-    folder = patient.root / "etc/systemd/system/hailo-whisper.service.d"
-    return [path.name for path in matching(folder, "10-*.conf")]
+    findings = []
+    for name, why in patient.hidden.items():
+        wanted = patient.settings.engine.kind == KINDS[name]
+        shown = f"the unit hides the {name} device ({why})"
+        findings.append((broken if wanted else warning)("unit-device", shown, f"{BRINGS[name]} {AFTER}"))
+    if findings:
+        return findings
+    names = ", ".join(path.rpartition("/")[2] for path in patient.units.service.drop_ins)
+    return [ok("unit-device", f"the unit lets the accelerator in ({names or 'by its own lines'})")]
 
 
 def _last_lines(patient: Patient) -> str:

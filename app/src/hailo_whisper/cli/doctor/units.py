@@ -7,7 +7,7 @@ from pathlib import Path
 SERVICE, SOCKET = "hailo-whisper.service", "hailo-whisper.socket"
 PROPERTIES = (
     "Id,LoadState,UnitFileState,ActiveState,SubState,Result,NRestarts,StatusText,DropInPaths,MainPID,PrivateDevices,"
-    "SupplementaryGroups,User,NeedDaemonReload"
+    "DevicePolicy,DeviceAllow,SupplementaryGroups,User,NeedDaemonReload"
 )
 
 
@@ -46,6 +46,16 @@ def survey(root: Path, ask: Callable[[Sequence[str]], str | None]) -> Units | No
     said = ask(["systemctl", "show", SERVICE, SOCKET, "-p", PROPERTIES])
     if said is None:
         return None
-    blocks = [dict(line.split("=", 1) for line in block.splitlines() if "=" in line) for block in said.split("\n\n")]
+    blocks = [_properties(block) for block in said.split("\n\n")]
     by_name = {block.get("Id", ""): Unit(block) for block in blocks}
     return Units(by_name.get(SERVICE, Unit({})), by_name.get(SOCKET, Unit({})))
+
+
+def _properties(block: str) -> dict[str, str]:
+    """The properties of a unit; one that is shown again and again, as DeviceAllow= is, has a line for each."""
+    found: dict[str, str] = {}
+    for line in block.splitlines():
+        name, equals, value = line.partition("=")
+        if equals:
+            found[name] = f"{found[name]}\n{value}" if name in found else value
+    return found

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ...accelerators import cpu, hailo, holders, machine
-from ...accelerators.hailo import Binding
+from ...accelerators.hailo import ALONE, Binding
 from ...accelerators.machine import Machine
 from ...engines.launch import Launch
 from ...engines.warm_up import warm_up
@@ -13,7 +13,6 @@ from ...settings import Settings
 from .. import assembly, engines
 from .identity import Identity, identify
 
-ALONE = "UNIQUE"
 STOP = "`systemctl stop hailo-whisper.socket hailo-whisper.service`"
 ROOT = Path("/")
 
@@ -40,24 +39,30 @@ class Subject:
 
     @property
     def shared(self) -> bool:
-        """Whether the device is one that several programs may share."""
+        """Whether the device is one that programs share, or have to wait for."""
         return self.decision.kind == "hailo"
 
+    @property
+    def joinable(self) -> bool:
+        """Whether it lets in several programs of one group at a time; by what it says of itself, and by the bus."""
+        return hailo.shares(self.identity.name) and hailo.shares(_architecture(self.machine))
 
-def prepare(settings: Settings, *, hardware: bool, root: Path = ROOT) -> Subject:
-    """Find out what is to be tried. Raises Failure when it cannot or must not be."""
+    @property
+    def beside(self) -> bool:
+        """Whether somebody else has the device meanwhile."""
+        return bool(self.sharing)
+
+
+def prepare(settings: Settings, *, hardware: bool, beside: bool = False, root: Path = ROOT) -> Subject:
+    """Find out what is to be tried; `beside` is to go on although somebody else has the device. Raises Failure when it cannot or must not be."""
     found = machine.survey(root)
     decision = engines.decide(settings, found)
     binding = hailo.ask_binding() if decision.kind == "hailo" else None
     if hardware:
         _insist(decision, binding)
     held = holders.found(root / "proc") if decision.kind == "hailo" else []
-    if held and settings.hailo.group == ALONE:
-        who = "the service" if all(holder.ours for holder in held) else ", ".join(map(str, held))
-        raise Failure(
-            f"The device is held by {who}, and hailo.group is {ALONE}. Stop it first ({STOP}), or set hailo.group to SHARED for both, "
-            "so that the test can share it."
-        )
+    if held:
+        _give_way(held, settings.hailo.group, hailo.shares(_architecture(found)), beside=beside)
     # The worker stays until all is tried, and nothing stands in for what is tried: it would pass for it.
     kept = settings.model.model_copy(update={"keep_alive": -1, "fallback": []})
     known = settings.model_copy(
@@ -86,3 +91,25 @@ def _insist(decision: engines.Decision, binding: Binding | None) -> None:
         raise Failure(
             "--hardware wants a real device, and this one is emulated. Take the emulator off PYTHONPATH, or leave --hardware out."
         )
+
+
+def _give_way(held: list[holders.Holder], group: str, shares: bool, *, beside: bool) -> None:
+    """Leave a device alone that somebody has: the test loads a model of its own, for which there may be no room, and takes of the device's time."""
+    ours = all(holder.ours for holder in held)
+    who = "the service" if ours else ", ".join(map(str, held))
+    stop = f"Stop it first ({STOP}), and start it again after." if ours else "Stop it first."
+    if not shares:
+        raise Failure(f"The device is held by {who}, and a Hailo-8 or 8L has one program at a time. {stop}")
+    if group == ALONE:
+        raise Failure(
+            f"The device is held by {who}, and hailo.group is {ALONE}. {stop} Or set hailo.group to SHARED for both, and give --beside."
+        )
+    if not beside:
+        raise Failure(
+            f"The device is held by {who}, whom the test would disturb: it loads a second model. {stop} "
+            "Or give --beside: then it is tried beside, without the trials of latency and sharing."
+        )
+
+
+def _architecture(found: Machine) -> str | None:
+    return next((board.architecture for board in found.npu.boards), None)

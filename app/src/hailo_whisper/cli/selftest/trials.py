@@ -1,6 +1,7 @@
 """The trials, one after the other: each says what it did and what came of it; one that fails does not keep the next from being tried."""
 
 import asyncio
+import contextlib
 import os
 import signal
 import statistics
@@ -8,6 +9,7 @@ import time
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 
+from ...accelerators.hailo import ALONE
 from ...engines.handle import Handle
 from ...engines.launch import Launch
 from ...engines.status import State
@@ -16,7 +18,7 @@ from ...failure import Failure
 from ...speech.words import error_rate
 from .. import engines
 from .bench import Bench, bench
-from .ground import ALONE, Subject
+from .ground import Subject
 from .recordings import Known, known, long, sentence
 from .result import Result, failed, passed, skipped
 
@@ -27,6 +29,7 @@ SLOWEST = {engines.CPU: 3.0}
 TIMES = 3
 MOMENT = 0.5
 """Seconds after which a request is in the midst of being transcribed, as a rule."""
+BESIDE = "somebody else has the device meanwhile"
 Say = Callable[[str], None]
 Trial = Callable[[Subject, Bench], Awaitable[Result]]
 
@@ -50,8 +53,9 @@ async def run(subject: Subject, say: Say) -> list[Result]:
             for name, trial in TRIALS:
                 results.append(await _tried(name, trial, subject, bench_))
                 _tell(results[-1], say)
-    except Failure as error:
-        results.append(failed("load", str(error)))
+    # Whatever it is, the report says it beside what is known so far.
+    except Exception as error:
+        results.append(failed("load" if len(results) == 1 else "end", _said(error)))
         _tell(results[-1], say)
     return results
 
@@ -79,6 +83,8 @@ async def accuracy(_: Subject, bench_: Bench) -> Result:
 
 async def latency(subject: Subject, bench_: Bench) -> Result:
     """How long the sentence takes, of its length."""
+    if subject.beside:
+        return skipped("latency", BESIDE)
     spoken, took = sentence(), []
     for _ in range(TIMES):
         began = time.monotonic()
@@ -106,7 +112,9 @@ async def kill(_: Subject, bench_: Bench) -> Result:
     # In the midst of it, as far as that can be hit from outside.
     await asyncio.sleep(MOMENT)
     over = request.done()
-    os.kill(pid, signal.SIGKILL)
+    # It may have died by itself just before: the rest is tried all the same.
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(pid, signal.SIGKILL)
     began = time.monotonic()
     said = await request
     await bench_.supervisor.ready(bench_.load_seconds)
@@ -125,23 +133,27 @@ async def kill(_: Subject, bench_: Bench) -> Result:
 
 
 async def sharing(subject: Subject, bench_: Bench) -> Result:
-    """Whether a second program of the same group is let in beside this one, and one that wants the device for itself is told who has it."""
+    """Whether a second program of the same group is let in beside this one, where the device does that, and one that is not is told who has it."""
     if not subject.shared:
         return skipped("sharing", "not a device that has one owner at a time")
+    if subject.beside:
+        return skipped("sharing", BESIDE)
     launch = subject.launch
+    grouped = subject.joinable and launch.group != ALONE
     beside = await _second(launch, bench_)
-    alone = beside if launch.group == ALONE else await _second(replace(launch, group=ALONE), bench_)
-    if launch.group != ALONE and beside is not None:
+    alone = await _second(replace(launch, group=ALONE), bench_) if grouped else beside
+    if grouped and beside is not None:
         return failed("sharing", f"a second program of the group {launch.group} was not let in: {beside}")
+    whose = "that wants the device for itself" if subject.joinable else "(a Hailo-8 or 8L has one at a time, whatever its group)"
     if not isinstance(alone, DeviceBusy):
         return failed(
             "sharing",
-            f"a program that wants the device for itself should be told that it is in use, and got: {alone or 'the device'}",
+            f"a second program {whose} should be told that the device is in use, and got: {alone or 'the device'}",
         )
     if (broken := await _outcome(bench_, sentence())) is not None:
         return failed("sharing", f"after others had tried to have the device, this one does not transcribe: {broken}")
-    let_in = "" if launch.group == ALONE else f"a second program of the group {launch.group} transcribed beside this one; "
-    return passed("sharing", f"{let_in}one that wanted the device for itself was told: {alone}")
+    let_in = f"a second program of the group {launch.group} transcribed beside this one; " if grouped else ""
+    return passed("sharing", f"{let_in}a second program {whose} was told: {alone}")
 
 
 async def recovery(_: Subject, bench_: Bench) -> Result:
@@ -166,8 +178,8 @@ TRIALS: tuple[tuple[str, Trial], ...] = (
 async def _tried(name: str, trial: Trial, subject: Subject, bench_: Bench) -> Result:
     try:
         return await trial(subject, bench_)
-    except Failure as error:
-        return failed(name, str(error))
+    except Exception as error:
+        return failed(name, _said(error))
 
 
 async def _outcome(bench_: Bench, recording: Known) -> str | None:
@@ -191,6 +203,11 @@ async def _second(launch: Launch, bench_: Bench) -> Exception | None:
     finally:
         handle.close()
     return None
+
+
+def _said(error: Exception) -> str:
+    """An error in the words of a failure; one that nobody thought of has its type before them."""
+    return str(error) if isinstance(error, Failure) else f"{type(error).__name__}: {error}"
 
 
 def _model(subject: Subject, bench_: Bench) -> str:

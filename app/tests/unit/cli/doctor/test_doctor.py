@@ -107,6 +107,34 @@ def test_a_check_that_hangs_or_breaks_costs_its_own_line(monkeypatch: pytest.Mon
     assert found[1].found == "could not be checked: ValueError: unexpected"
 
 
+def test_a_disk_that_hangs_is_not_waited_for_again(monkeypatch: pytest.MonkeyPatch, machine: FakeMachine) -> None:
+    monkeypatch.setattr(examination, "SECONDS", 0.5)
+
+    def hang(*_: object) -> None:
+        time.sleep(60)
+
+    monkeypatch.setattr("hailo_whisper.cli.engines.decide", hang)
+    began = time.monotonic()
+    found = examination.examine(None, machine.root)
+    assert time.monotonic() - began < 10
+    silent = [each.check for each in found.findings if "no answer within" in each.found]
+    assert ("engine" in silent, "models" in silent, "hailo" in silent) == (True, True, False)
+    assert found.decision.kind == "unknown"
+
+
+def test_the_engine_is_decided_once(monkeypatch: pytest.MonkeyPatch, machine: FakeMachine) -> None:
+    asked: list[object] = []
+
+    def decide(settings: object, *_: object) -> Decision:
+        asked.append(settings)
+        return DECISION
+
+    monkeypatch.setattr("hailo_whisper.cli.engines.decide", decide)
+    checks = [(name, check) for name, check in examination.CHECKS if name in ("models", "engine")]
+    assert examination.examine(None, machine.root, checks).decision == DECISION
+    assert len(asked) == 1
+
+
 def test_a_machine_that_cannot_be_surveyed_is_examined_all_the_same(
     monkeypatch: pytest.MonkeyPatch, machine: FakeMachine
 ) -> None:

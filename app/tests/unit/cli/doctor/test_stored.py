@@ -1,3 +1,4 @@
+import errno
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from hailo_whisper.cli.doctor import stored
 from hailo_whisper.cli.doctor.finding import State
 from hailo_whisper.cli.doctor.patient import Patient
 from hailo_whisper.models.store import Store
+from hailo_whisper.settings import Settings
 
 CUDA: dict[str, Any] = {"engine": {"kind": "cuda"}}
 
@@ -75,6 +77,27 @@ def test_a_catalog_that_cannot_be_read(machine: FakeMachine) -> None:
 
 def _with_binding(one: Patient) -> Patient:
     return replace(one, machine=replace(one.machine, npu=replace(one.machine.npu, binding=True)))
+
+
+def test_a_store_that_this_user_may_not_see(machine: FakeMachine, monkeypatch: pytest.MonkeyPatch) -> None:
+    machine.hailo()
+    one = _with_binding(patient(machine, is_root=False, model={"name": "base"}))
+    is_dir = Path.is_dir
+
+    def refuse(path: Path) -> bool:
+        if path.is_relative_to(machine.root / "store"):
+            raise PermissionError(errno.EACCES, "Permission denied", str(path))
+        return is_dir(path)
+
+    monkeypatch.setattr(Path, "is_dir", refuse)
+    (engine,), (model,) = stored.engine(one), stored.models(replace(one, settings=_hailo(one)))
+    assert (engine.state, "may not be read by this user" in engine.found) == (State.WARNING, True)
+    assert (model.state, "Run the command as root" in str(model.cure)) == (State.WARNING, True)
+    assert "may not be read" in model.found
+
+
+def _hailo(one: Patient) -> Settings:
+    return one.settings.model_copy(update={"engine": one.settings.engine.model_copy(update={"kind": "hailo"})})
 
 
 class TestEngine:

@@ -11,13 +11,23 @@ SHOWN = """Id=hailo-whisper.service
 LoadState=loaded
 ActiveState=active
 StatusText=ready: model base
-DropInPaths=/etc/systemd/system/hailo-whisper.service.d/50-config.conf /etc/systemd/system/hailo-whisper.service.d/10-hailo.conf
+DropInPaths=/etc/systemd/system/hailo-whisper.service.d/50-config.conf /usr/lib/systemd/system/hailo-whisper.service.d/10-hailo.conf
 PrivateDevices=no
+DevicePolicy=closed
+DeviceAllow=char-hailo1x rw
+DeviceAllow=char-hailo rw
 
 Id=hailo-whisper.socket
 LoadState=loaded
 ActiveState=active
 """
+# As systemd shows it with packaging/systemd/hailo-whisper.service.d/10-nvidia.conf where the role puts it.
+NVIDIA = {
+    "PrivateDevices": "no",
+    "DevicePolicy": "closed",
+    "DeviceAllow": "char-nvidia rw\nchar-nvidia-frontend rw\nchar-nvidiactl rw\nchar-nvidia-uvm rw\nchar-nvidia-caps rw",
+    "DropInPaths": "/usr/lib/systemd/system/hailo-whisper.service.d/10-nvidia.conf",
+}
 
 
 def test_what_systemd_shows(machine: FakeMachine) -> None:
@@ -32,6 +42,7 @@ def test_what_systemd_shows(machine: FakeMachine) -> None:
         "active",
     )
     assert [path.rpartition("/")[2] for path in found.service.drop_ins] == ["50-config.conf", "10-hailo.conf"]
+    assert found.service.device_allow == "char-hailo1x rw\nchar-hailo rw"
     assert not units.Unit({}).installed
 
 
@@ -73,16 +84,46 @@ class TestDevice:
         machine.hailo()
         assert unit.device(patient(machine)) == [], "there is no unit"
 
-    @pytest.mark.parametrize(
-        ("kind", "state"), [("auto", State.WARNING), ("hailo", State.BROKEN), ("ctranslate2", State.WARNING)]
-    )
+    @pytest.mark.parametrize(("kind", "state"), [("auto", State.WARNING), ("hailo", State.BROKEN), ("cuda", State.WARNING)])
     def test_one_that_is_hidden(self, machine: FakeMachine, kind: str, state: State) -> None:
         machine.hailo()
         (found,) = unit.device(patient(machine, service=WELL, engine={"kind": kind}))
-        assert (found.state, "10-hailo.conf" in str(found.cure)) == (state, True)
+        assert (found.state, found.found) == (state, "the unit hides the hailo device (PrivateDevices=yes)")
+        assert "the package hailo-whisper-accel-hailo brings it, or the role accelerator" in str(found.cure)
 
     def test_one_that_is_let_in(self, machine: FakeMachine) -> None:
         machine.nvidia()
-        machine.write("etc/systemd/system/hailo-whisper.service.d/10-nvidia.conf", "[Service]\nPrivateDevices=no\n")
-        (found,) = unit.device(patient(machine, service=WELL | {"PrivateDevices": "no"}))
-        assert (found.state, "10-nvidia.conf" in found.found) == (State.OK, True)
+        (found,) = unit.device(patient(machine, service=WELL | NVIDIA))
+        assert (found.state, found.found) == (State.OK, "the unit lets the accelerator in (10-nvidia.conf)")
+
+    def test_with_both_only_the_one_that_is_named_gets_in(self, machine: FakeMachine) -> None:
+        machine.nvidia()
+        machine.hailo()
+        one = patient(machine, service=WELL | NVIDIA)
+        (found,) = unit.device(one)
+        assert (found.state, found.found) == (
+            State.WARNING,
+            "the unit hides the hailo device (DevicePolicy=closed without DeviceAllow=char-hailo1x rw)",
+        )
+        assert "the unit hides the hailo device" in one.decision.lacking["hailo"]
+
+    @pytest.mark.parametrize(
+        ("allowed", "devices", "let_in"),
+        [
+            ("char-hailo1x rw\nchar-hailo rw", "", True),
+            ("char-hailo rw", "235 hailo", True),
+            ("char-hailo rw", "235 hailo1x", False),
+            ("char-hailo* rw", "235 hailo1x", True),
+            ("char-hailo1x r", "", False),
+            ("/dev/hailo0 rwm", "", True),
+            ("/dev/null rw", "", False),
+            ("", "", False),
+        ],
+    )
+    def test_what_lets_it_in(self, machine: FakeMachine, allowed: str, devices: str, let_in: bool) -> None:
+        machine.hailo()
+        machine.write("proc/devices", f"Character devices:\n  1 mem\n{devices}\n")
+        closed = {"PrivateDevices": "no", "DevicePolicy": "closed", "DeviceAllow": allowed}
+        assert (patient(machine, service=WELL | closed).hidden == {}) == let_in
+        auto = closed | {"DevicePolicy": "auto"}
+        assert (patient(machine, service=WELL | auto).hidden == {}) == (let_in or not allowed), "an empty list lets all in"

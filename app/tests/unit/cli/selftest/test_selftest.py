@@ -83,9 +83,23 @@ class TestGround:
         sections: dict[str, Any] = {"engine": {"kind": "hailo"}, "hailo": {"group": "UNIQUE"}}
         with pytest.raises(Failure, match=said) as caught:
             _subject(tmp_path, machine, **sections)
-        assert "systemctl stop hailo-whisper.socket" in str(caught.value)
+        assert ("systemctl stop hailo-whisper.socket" in str(caught.value)) == ("worker" in command)
         sections["hailo"] = {"group": "SHARED"}
-        assert _subject(tmp_path, machine, **sections).sharing == "Held besides by ollama (process 812)."
+        with pytest.raises(Failure, match=rf"{said}, whom the test would disturb.*Stop it first.*--beside"):
+            _subject(tmp_path, machine, **sections)
+        beside = ground.prepare(_settings(tmp_path, **sections), hardware=False, beside=True, root=machine.root)
+        assert (beside.sharing, beside.beside) == ("Held besides by ollama (process 812).", True)
+
+    def test_a_hailo_8_that_is_taken_is_not_shared_whatever_is_asked(
+        self, tmp_path: Path, machine: FakeMachine, device: Device
+    ) -> None:
+        machine.board("0x1e60", "0x2864")
+        machine.node("hailo0")
+        (machine.root / "proc/812/fd").mkdir(parents=True)
+        (machine.root / "proc/812/fd/4").symlink_to("/dev/hailo0")
+        settings = _settings(tmp_path, engine={"kind": "hailo"}, hailo={"group": "SHARED"})
+        with pytest.raises(Failure, match=r"a Hailo-8 or 8L has one program at a time\. Stop it first"):
+            ground.prepare(settings, hardware=False, beside=True, root=machine.root)
 
 
 class TestIdentity:
@@ -225,6 +239,16 @@ class TestTrials:
         result = await trials.kill(cpu, bench)
         assert (result.outcome, said in result.said, killed) == (outcome, True, [4711]), result
 
+    async def test_a_worker_that_dies_just_before(self, cpu: ground.Subject, monkeypatch: pytest.MonkeyPatch) -> None:
+        def kill(pid: int, number: int) -> None:
+            cast(Any, bench.supervisor).pid = 4712
+            raise ProcessLookupError(3, "No such process")
+
+        bench = _bench("right", supervisor=FakeSupervisor(pid=4711))
+        monkeypatch.setattr(os, "kill", kill)
+        monkeypatch.setattr(trials, "MOMENT", 0.0)
+        assert (await trials.kill(cpu, bench)).outcome is Outcome.PASSED
+
     async def test_no_worker_to_kill(self, cpu: ground.Subject) -> None:
         assert (await trials.kill(cpu, _bench("right"))).outcome is Outcome.FAILED
 
@@ -267,6 +291,40 @@ class TestTrials:
         assert (await trials.sharing(alone, _bench("right"))).outcome is Outcome.PASSED
         assert (await trials.sharing(cpu, _bench("right"))).outcome is Outcome.SKIPPED
 
+    @pytest.mark.parametrize(
+        ("told", "outcome", "said"),
+        [
+            (DeviceBusy("it is in use"), Outcome.PASSED, "one at a time, whatever its group) was told: it is in use"),
+            (
+                None,
+                Outcome.FAILED,
+                "one at a time, whatever its group) should be told that the device is in use, and got: the device",
+            ),
+        ],
+    )
+    async def test_sharing_of_a_device_that_has_one_program_at_a_time(
+        self, npu: ground.Subject, monkeypatch: pytest.MonkeyPatch, told: Any, outcome: Outcome, said: str
+    ) -> None:
+        tried: list[str] = []
+
+        async def second(launch: Any, bench: Any) -> Exception | None:
+            tried.append(launch.group)
+            found: Exception | None = told
+            return found
+
+        monkeypatch.setattr(trials, "_second", second)
+        old = replace(npu, identity=replace(npu.identity, name="HAILO8L"), launch=replace(npu.launch, group="SHARED"))
+        result = await trials.sharing(old, _bench("right"))
+        assert (result.outcome, said in result.said, tried) == (outcome, True, ["SHARED"]), result
+
+    async def test_beside_somebody_neither_is_measured_nor_another_model_loaded(
+        self, npu: ground.Subject, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        beside = replace(npu, sharing="Held besides by ollama (process 812).")
+        bench = _bench(Failure("nothing is asked of it"))
+        for trial in (trials.latency, trials.sharing):
+            assert (await trial(beside, bench)).outcome is Outcome.SKIPPED
+
     async def test_recovery(self, cpu: ground.Subject) -> None:
         assert (await trials.recovery(cpu, _bench("right"))).outcome is Outcome.PASSED
         assert (await trials.recovery(cpu, _bench("nonsense"))).outcome is Outcome.FAILED
@@ -289,6 +347,40 @@ class TestTrials:
         assert [result.trial for result in results] == ["device", "load", "accuracy", "latency", "kill", "sharing", "recovery"]
         assert results[2] == failed("accuracy", "it is broken")
         assert said[2] == "failed   accuracy: it is broken"
+
+    @pytest.mark.parametrize(
+        ("at", "expected"),
+        [
+            ("accuracy", [("device", "passed"), ("load", "passed"), ("accuracy", "failed"), ("recovery", "passed")]),
+            ("load", [("device", "passed"), ("load", "failed")]),
+            (
+                "end",
+                [("device", "passed"), ("load", "passed"), ("accuracy", "passed"), ("recovery", "passed"), ("end", "failed")],
+            ),
+        ],
+    )
+    async def test_what_nobody_thought_of_is_told_beside_what_is_known(
+        self, cpu: ground.Subject, monkeypatch: pytest.MonkeyPatch, at: str, expected: list[tuple[str, str]]
+    ) -> None:
+        import contextlib
+
+        @contextlib.asynccontextmanager
+        async def bench(_: Any) -> Any:
+            if at == "load":
+                raise ValueError("unexpected")
+            yield _bench("right")
+            if at == "end":
+                raise ValueError("unexpected")
+
+        async def broken(*_: object) -> Result:
+            raise ValueError("unexpected")
+
+        monkeypatch.setattr(trials, "bench", bench)
+        accuracy = broken if at == "accuracy" else trials.accuracy
+        monkeypatch.setattr(trials, "TRIALS", (("accuracy", accuracy), ("recovery", trials.recovery)))
+        results = await trials.run(cpu, lambda _: None)
+        assert [(result.trial, result.outcome.value) for result in results] == expected
+        assert [result.said for result in results if result.outcome is Outcome.FAILED] == ["ValueError: unexpected"]
 
 
 RESULTS = [passed("load", "well | after\n2 s", load_seconds=2.0), failed("kill", "not well"), skipped("sharing", "alone")]
