@@ -107,6 +107,16 @@ def test_another_model_is_loaded_after_the_batch_in_flight_and_requests_wait_for
     assert server.client.get("/health/ready").json()["worker_restarts"] == 0, "this is no accident"
 
 
+def test_more_batches_at_the_same_time_are_a_new_workers(
+    server: ServerProcess, reload: Callable[..., list[str]], model_folder: Path
+) -> None:
+    (model_folder / "script").write_text("settings")
+    worker = server.worker
+    reload({"model": {"path": str(model_folder), "workers": 3}})
+    until(lambda: worker not in server.children() and server.ready())
+    assert (model_folder / "settings").read_text().split()[2] == "3"
+
+
 @pytest.mark.parametrize(
     ("more", "sentence"),
     [

@@ -204,7 +204,7 @@ class TestNotifications:
 def test_the_settings_reach_the_engine(tmp_path: Path, model_folder: Path) -> None:
     (model_folder / "script").write_text("settings")
     sections: dict[str, dict[str, Any]] = {
-        "model": {"compute_type": "float32", "threads": 2, "batch": 3},
+        "model": {"compute_type": "float32", "threads": 2, "workers": 4, "batch": 3},
         "windows": {"margin_seconds": 6.0, "least_seconds": 12.0},
         "transcription": {"beam": 2, "language": "de"},
         "limits": {"upload_mib": 1, "duration_seconds": 5},
@@ -212,7 +212,7 @@ def test_the_settings_reach_the_engine(tmp_path: Path, model_folder: Path) -> No
     }
     with server_process(tmp_path, model_folder, more=sections) as server:
         until(server.ready)
-        assert (model_folder / "settings").read_text() == "float32 2 3 6.0 12.0"
+        assert (model_folder / "settings").read_text() == "float32 2 4 3 6.0 12.0"
         said = server.transcribe(media.silence(1), prompt="options", response_format="verbose_json").json()
         assert (said["text"], said["language"]) == ("2 0.0", "german")
         assert server.transcribe().json()["error"]["code"] == "audio_too_long"

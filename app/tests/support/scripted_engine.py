@@ -64,7 +64,14 @@ class ScriptedEngine:
         if "raise-at-load" in self._script:
             raise RuntimeError("the accelerator is on fire")
         if "settings" in self._script:
-            values = (config.compute_type, config.threads, config.batch, config.margin_seconds, config.least_seconds)
+            values = (
+                config.compute_type,
+                config.threads,
+                config.workers,
+                config.batch,
+                config.margin_seconds,
+                config.least_seconds,
+            )
             (config.path / "settings").write_text(" ".join(map(str, values)))
 
     def transcribe(self, batch: list[Samples], options: Options) -> list[WindowResult]:

@@ -45,8 +45,6 @@ def _stand_in(settings: Settings, own: Launch, warm_up: WarmUp) -> Launch:
     if own.kind == "hailo":
         # The same model in the CPU's form, by the name that this has in the catalog.
         model = model.model_copy(update={"name": hefs.general(model.name), "path": None})
-    if "float16" in model.compute_type:
-        model = model.model_copy(update={"compute_type": "int8"})
     changed = settings.model_copy(update={"model": model})
     return replace(_launch(changed, engines.CPU, engines.CLASSES[engines.CPU], warm_up), model=own.model)
 
@@ -66,6 +64,9 @@ def prepare(launch: Launch) -> None:
 
 def _launch(settings: Settings, kind: str | None, chosen: str, warm_up: WarmUp, offered: str | None = None) -> Launch:
     model = settings.model
+    if kind == engines.CPU != settings.engine.kind and "float16" in model.compute_type:
+        # These were set for a GPU, which is not there, or has failed: no CPU computes in that format.
+        model = model.model_copy(update={"compute_type": "int8", "workers": 0})
     further = Path(settings.models.catalog)
 
     def choose() -> Finding:
@@ -86,6 +87,7 @@ def _launch(settings: Settings, kind: str | None, chosen: str, warm_up: WarmUp, 
         threads=model.threads,
         warm_up=warm_up,
         device=engines.DEVICES.get(kind or engines.CPU, "cpu"),
+        workers=model.workers,
         batch=model.batch,
         margin_seconds=settings.windows.margin_seconds,
         least_seconds=settings.windows.least_seconds,

@@ -30,6 +30,7 @@ WORKER = (
     "model.fallback",
     "model.compute_type",
     "model.threads",
+    "model.workers",
     "model.batch",
     "windows.margin_seconds",
     "windows.least_seconds",

@@ -31,6 +31,8 @@ STRETCH = 1.5
 # Sound at the end of a window, in seconds, that the decoder has left unheard when there is speech in it.
 UNHEARD = 2.0
 MAX_LANES = 4
+# On a GPU: it decodes one batch while the host makes the features of the other.
+GPU_LANES = 2
 
 
 @dataclass
@@ -89,7 +91,7 @@ class CTranslate2Engine:
         """Load the folder's model, from nowhere else. Raises Trouble when it is to be on a GPU and cannot."""
         threads = config.threads or len(os.sched_getaffinity(0))
         self._config = config
-        self._lanes = lanes(threads)
+        self._lanes = config.workers or (GPU_LANES if config.device == "cuda" else lanes(threads))
         # One more worker, for the express: it shares the model's weights with the others.
         loading = cuda.usable() if config.device == "cuda" else contextlib.nullcontext()
         with loading:
@@ -248,7 +250,7 @@ class CTranslate2Engine:
 
 
 def lanes(threads: int) -> int:
-    """How many batches share so many threads.
+    """How many batches share so many threads of a CPU.
 
     The decoder works through a few vectors at a time and gains nothing from a second thread; the encoder does. Two batches on
     a thread each are faster than one after the other on two, and a short command finds one of them done sooner.

@@ -45,6 +45,8 @@ class ModelConfig:
     compute_type: str
     threads: int
     """Of all lanes together; 0: one for each core that this process may use."""
+    workers: int = 0
+    """Lanes to have, for an engine that may have several; 0: what suits the device."""
     batch: int = 0
     """Most windows at once; 0: what suits the engine."""
     margin_seconds: float = 3.0

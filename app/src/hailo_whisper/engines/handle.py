@@ -61,6 +61,7 @@ class Handle:
             "path": str(path),
             "compute_type": launch.compute_type,
             "threads": launch.threads,
+            "workers": launch.workers,
             "batch": launch.batch,
             "margin_seconds": launch.margin_seconds,
             "least_seconds": launch.least_seconds,

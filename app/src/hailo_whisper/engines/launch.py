@@ -61,6 +61,8 @@ class Launch:
     warm_up: WarmUp
     device: str = "cpu"
     """That the engine is to use, where its class knows several: "cpu" or "cuda"."""
+    workers: int = 0
+    """Batches at the same time; 0: what suits the device."""
     batch: int = 0
     margin_seconds: float = 5.0
     least_seconds: float = 10.0

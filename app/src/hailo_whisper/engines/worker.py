@@ -37,6 +37,7 @@ class Worker:
                     path=Path(data["path"]),
                     compute_type=data["compute_type"],
                     threads=data["threads"],
+                    workers=data["workers"],
                     batch=data["batch"],
                     margin_seconds=data["margin_seconds"],
                     least_seconds=data["least_seconds"],

@@ -124,6 +124,13 @@ class Model(Section):
     threads: int = Field(
         0, ge=0, le=1024, description="Threads of the engine, all of its batches together. 0: one for each core."
     )
+    workers: int = Field(
+        0,
+        ge=0,
+        le=16,
+        description="Batches that are transcribed at the same time, beside the express of a short command. More take more memory. 0: on a CPU by "
+        "its threads, from 1 to 4; on an NVIDIA GPU 2. A Hailo NPU takes one, whatever is set.",
+    )
     batch: int = Field(0, ge=0, le=64, description="Most windows that are transcribed at once. 0: what suits the engine.")
     batch_target_seconds: float = Field(
         3.0,

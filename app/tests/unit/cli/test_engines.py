@@ -120,8 +120,10 @@ class TestFallback:
             assembly.prepare(assembly.launch(_settings(tmp_path, engine={"kind": "hailo"}), None, clip))
 
     def test_a_gpu_has_the_same_files_in_a_form_that_a_cpu_computes_in(self, tmp_path: Path) -> None:
-        launch = self._launch(tmp_path, "cuda", model={"name": "small", "compute_type": "int8_float16", "path": str(tmp_path)})
+        model = {"name": "small", "compute_type": "int8_float16", "workers": 3, "path": str(tmp_path)}
+        launch = self._launch(tmp_path, "cuda", model=model)
         assert launch.stand_in
+        assert (launch.workers, launch.stand_in.workers) == (3, 0)
         assert (launch.compute_type, launch.stand_in.compute_type) == ("int8_float16", "int8")
         assert (launch.device, launch.stand_in.device) == ("cuda", "cpu")
         assert launch.processor == "the NVIDIA GPU"
@@ -163,6 +165,25 @@ class TestCuda:
             _settings(tmp_path), survey(machine.root, ask=lambda: Probe(trouble=Lack("the driver has failed", "try again")))
         )
         assert (decision.kind, decision.lacking["cuda"]) == ("ctranslate2", "the driver has failed: try again")
+
+    @pytest.mark.parametrize(
+        ("kind", "compute_type", "expected"),
+        [
+            ("auto", "int8_float16", ("int8", 0)),
+            ("auto", "float32", ("float32", 3)),
+            # Whoever insists on the CPU is told that it cannot.
+            ("ctranslate2", "int8_float16", ("int8_float16", 3)),
+        ],
+    )
+    def test_what_is_set_for_it_keeps_no_cpu_from_serving(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str, compute_type: str, expected: tuple[str, int]
+    ) -> None:
+        monkeypatch.setattr(engines, "chosen", lambda _: "ctranslate2")
+        settings = _settings(tmp_path, engine={"kind": kind}, model={"compute_type": compute_type, "workers": 3})
+        clip = warm_up(1)
+        with clip.waveform:
+            launch = assembly.launch(settings, None, clip)
+        assert (launch.compute_type, launch.workers) == expected
 
     def test_it_is_handed_to_the_engine(self, tmp_path: Path) -> None:
         clip = warm_up(1)

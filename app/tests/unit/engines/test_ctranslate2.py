@@ -193,6 +193,20 @@ def test_a_gpu_is_asked_for_when_it_is_meant(tmp_path: Path, monkeypatch: pytest
     assert engine._whisper._model.how["device"] == "cuda"
 
 
+@pytest.mark.parametrize(
+    ("device", "workers", "expected"), [("cpu", 0, 4), ("cpu", 6, 6), ("cuda", 0, 2), ("cuda", 1, 1), ("cuda", 5, 5)]
+)
+def test_a_gpu_has_lanes_of_its_own_number_and_they_may_be_set(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, device: str, workers: int, expected: int
+) -> None:
+    monkeypatch.setattr(cuda, "usable", contextlib.nullcontext)
+    engine = CTranslate2Engine()
+    engine.load(ModelConfig(tmp_path, "int8", 8, workers=workers, device=device))
+    how = engine._whisper._model.how
+    assert (engine.capabilities.lanes, how["num_workers"]) == (expected, expected + 1), "and the express"
+    assert how["cpu_threads"] == max(8 // expected, 1)
+
+
 @pytest.mark.parametrize(("threads", "expected"), [(1, 1), (2, 2), (3, 1), (4, 2), (8, 4), (64, 4)])
 def test_lanes_share_the_threads(threads: int, expected: int) -> None:
     assert lanes(threads) == expected

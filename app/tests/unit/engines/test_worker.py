@@ -30,6 +30,7 @@ def _load(worker: Worker, folder: Path) -> dict[str, Any]:
         "path": str(folder),
         "compute_type": "int8",
         "threads": 3,
+        "workers": 5,
         "batch": 2,
         "margin_seconds": 4.0,
         "least_seconds": 9.0,
@@ -58,7 +59,7 @@ def test_load_answers_with_what_the_engine_can_do(worker: Worker, model_folder: 
             "unavailable": ["no_speech_prob"],
         }
     }
-    assert (model_folder / "settings").read_text() == "int8 3 2 4.0 9.0"
+    assert (model_folder / "settings").read_text() == "int8 3 5 2 4.0 9.0"
 
 
 def test_transcribe_cuts_the_shared_memory_of_several_requests_into_windows(worker: Worker, model_folder: Path) -> None:
@@ -103,7 +104,13 @@ def test_an_unknown_message(worker: Worker) -> None:
 
 
 def test_trouble_crosses_as_its_sentence(worker: Worker, device: Device, tmp_path: Path) -> None:
-    order = {"do": "load", "engine": "hailo_whisper.engines.hailo.engine:HailoEngine", "compute_type": "int8", "threads": 0}
+    order = {
+        "do": "load",
+        "engine": "hailo_whisper.engines.hailo.engine:HailoEngine",
+        "compute_type": "int8",
+        "threads": 0,
+        "workers": 0,
+    }
     order |= {"path": str(device.hef(tmp_path, says="hello")), "batch": 0, "margin_seconds": 3.0, "least_seconds": 8.0}
     device.tell("absent")
     answer, _ = worker.handle(Message(order | {"group": "SHARED", "device": "cpu"}))
