@@ -6,7 +6,7 @@ from .finding import Finding, broken, ok, warning
 from .patient import Patient
 
 SLOW = "It works, but slowly: a processor with AVX2, or a Raspberry Pi 5, is several times as fast."
-HOLD = "Where another program has the device for itself, stop it (`systemctl stop hailo-ollama`, for example); where it shares it, both name one group (hailo.group)."
+HOLD = "Where another program has the device for itself, stop it (`systemctl stop hailo-ollama`, for example). On a Hailo-10H the two may also share it, by one group (hailo.group)."
 FAST = ("avx512f", "avx2", "asimddp")
 
 
