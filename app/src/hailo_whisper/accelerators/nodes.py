@@ -38,6 +38,7 @@ def nodes(root: Path, *patterns: str, user: accounts.User | None = None) -> tupl
         except OSError:
             continue
         # The kernel knows better than the numbers do: in a user namespace they are not those of outside.
+        # It asks the unit's DeviceAllow= too (devcgroup_inode_permission), and unlike open() wakes no device.
         openable = os.access(path, os.R_OK | os.W_OK) if user is None else may_open(about, user)
         owner, group = accounts.owner_name(root, about.st_uid), accounts.group_name(root, about.st_gid)
         found.append(Node(f"/dev/{path.name}", owner, group, about.st_mode & 0o777, openable))
