@@ -31,6 +31,7 @@ def test_the_list(server: ServerProcess) -> None:
         "owned_by": "hailo-whisper",
         "state": "ready",
         "reason": None,
+        "engine": "scripted_engine",
         "capabilities": CAPABILITIES,
     }
     assert body["object"] == "list"
