@@ -14,6 +14,7 @@ from pathlib import Path
 from . import accounts
 from .asking import PYTHON, asked
 from .files import matching, text
+from .lack import Lack
 from .nodes import Node, nodes
 
 NODES = ("hailo[0-9]*", "h1x-[0-9]*")
@@ -127,21 +128,27 @@ def genai() -> bool:
     return any((Path(folder) / "genai").is_dir() for folder in (found and found.submodule_search_locations) or ())
 
 
-def lacking(found: Hailo) -> str | None:
-    """What is missing for HailoRT and how to get it, as a part of a sentence; None when all is there, as far as can be seen from outside."""
+def lacking(found: Hailo) -> Lack | None:
+    """What is missing for HailoRT and how to get it; None when all is there, as far as can be seen from outside."""
     if not found.present:
-        return "there is no Hailo device"
+        return Lack("there is no Hailo device")
     if not found.nodes:
-        return "there is a Hailo device, but not its driver (install hailort-pcie-driver, or hailo-h10-all on Raspberry Pi OS, and restart the machine)"
+        return Lack(
+            "there is a Hailo device, but not its driver",
+            "install hailort-pcie-driver, or hailo-h10-all on Raspberry Pi OS, and restart the machine",
+        )
     closed = next((node for node in found.nodes if not node.openable), None)
     if closed:
-        return f"there is a Hailo device, but the service may not open {closed.path} ({closed.rights}): put its user into the node's group, which should be `hailo`"
+        return Lack(
+            f"there is a Hailo device, but the service may not open {closed.path} ({closed.rights})",
+            "put its user into the node's group, which should be `hailo`",
+        )
     if not found.binding:
-        return f"there is a Hailo device, but HailoRT's Python package hailo_platform is not installed ({INSTALL})"
+        return Lack("there is a Hailo device, but HailoRT's Python package hailo_platform is not installed", f"install {INSTALL}")
     return mismatch(found)
 
 
-def mismatch(found: Hailo) -> str | None:
+def mismatch(found: Hailo) -> Lack | None:
     """How the versions of the driver and of what is above it differ, and the cure; None when they do not, or nobody tells."""
     driver = found.driver.version if found.driver else None
     others = {"HailoRT's Python binding": found.binding_version}
@@ -149,7 +156,9 @@ def mismatch(found: Hailo) -> str | None:
         others["libhailort"] = found.libraries[0]
     for what, version in others.items():
         if driver and version and numbers(driver) != numbers(version):
-            return f"the Hailo driver is {driver} and {what} is {version}: install both of one version, and restart the machine"
+            return Lack(
+                f"the Hailo driver is {driver} and {what} is {version}", "install both of one version, and restart the machine"
+            )
     return None
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from . import accounts, hailo, nvidia
 from .hailo import Hailo
+from .lack import Lack
 from .nodes import nodes
 from .nvidia import Nvidia, Probe
 
@@ -22,8 +23,8 @@ class Machine:
     """What the GPU's driver says; None where there is nobody to ask."""
 
     @property
-    def lacks_cuda(self) -> str | None:
-        """Why CUDA cannot be used and what to do, as a part of a sentence; None when it can."""
+    def lacks_cuda(self) -> Lack | None:
+        """Why CUDA cannot be used and what to do; None when it can."""
         return nvidia.lacking(self.gpu) or (self.cuda.trouble if self.cuda else None)
 
 

@@ -16,6 +16,7 @@ from pathlib import Path
 from . import accounts
 from .asking import PYTHON, asked
 from .files import matching, text
+from .lack import Lack
 from .nodes import Node, nodes
 
 NODES = ("nvidia[0-9]*", "nvidiactl", "nvidia-uvm")
@@ -39,6 +40,9 @@ DEFAULT = (
     "usr/lib/wsl/lib",
 )
 """Where libraries lie beside what the loader's configuration names; the first is where the role and the packages put them."""
+INSTALLED = "/opt/hailo-whisper/venv"
+"""The venv of the role and of the packages."""
+ASK_IT = "`nvidia-smi` and `dmesg | grep NVRM` tell more"
 SECONDS = 20.0
 
 
@@ -77,7 +81,7 @@ class Probe:
     gpus: tuple[Gpu, ...] = ()
     cuda: str | None = None
     """The newest CUDA that the driver serves, such as 12.4."""
-    trouble: str | None = None
+    trouble: Lack | None = None
     """Why no GPU can be used; None when one can."""
 
 
@@ -98,25 +102,41 @@ def survey(
     return Nvidia(boards, found, driver, _gpus(root), libraries(root, packages, environ))
 
 
-def lacking(found: Nvidia) -> str | None:
-    """What is missing for CUDA and how to get it, as a part of a sentence; None when all is there, as far as can be seen from outside."""
+def lacking(found: Nvidia) -> Lack | None:
+    """What is missing for CUDA and how to get it; None when all is there, as far as can be seen from outside."""
     if not found.present:
-        return "there is no NVIDIA GPU"
+        return Lack("there is no NVIDIA GPU")
     if found.driver is None and not found.nodes:
-        return "there is an NVIDIA GPU without its driver (install nvidia-driver 525 or newer, and restart the machine)"
+        return Lack("there is an NVIDIA GPU without its driver", "install nvidia-driver 525 or newer, and restart the machine")
     names = {node.path for node in found.nodes}
     if "/dev/nvidiactl" not in names or "/dev/nvidia-uvm" not in names:
-        return "the nodes /dev/nvidiactl and /dev/nvidia-uvm are missing (`nvidia-modprobe -u -c0` makes them; in a container, `--gpus all` lets it have them)"
+        return Lack(
+            "the nodes /dev/nvidiactl and /dev/nvidia-uvm are missing",
+            "`nvidia-modprobe -u -c0` makes them; in a container, `--gpus all` lets it have them",
+        )
     closed = next((node for node in found.nodes if not node.openable), None)
     if closed:
-        return f"the service may not open {closed.path} ({closed.rights}): give the nodes mode 0666, or put its user into their group"
+        return Lack(
+            f"the service may not open {closed.path} ({closed.rights})",
+            "the driver makes its nodes for everybody unless NVreg_DeviceFileMode is set in /etc/modprobe.d: take that out, or put the "
+            "service's user into the group that NVreg_DeviceFileGID names there, which must not be `root`",
+        )
     missing = [name for name, place in found.libraries.items() if place is None]
     if LIBCUDA in missing:
-        return f"the driver's library {LIBCUDA} is missing (install libcuda1, or nvidia-driver with it, of the driver's version)"
+        return Lack(
+            f"the driver's library {LIBCUDA} is missing", "install libcuda1, or nvidia-driver with it, of the driver's version"
+        )
     if missing:
-        packages = " ".join(dict.fromkeys(PACKAGES[name] for name in missing))
-        return f"{' and '.join(missing)} cannot be found (`{sys.executable} -m pip install {packages}`)"
+        return Lack(f"{' and '.join(missing)} cannot be found", bringing(*dict.fromkeys(PACKAGES[name] for name in missing)))
     return None
+
+
+def bringing(*packages: str, prefix: str = sys.prefix) -> str:
+    """How to get the wheels with libraries of CUDA, as a part of a sentence; `prefix` is the venv that they are for."""
+    if prefix == INSTALLED:
+        # Its venv is the packages' or the role's, which would not know of what somebody else puts there.
+        return "have the role accelerator bring the libraries of CUDA (hailo_whisper_accelerator: nvidia), in the versions that it pins"
+    return f"install NVIDIA's libraries for CUDA 12 into this venv: `{prefix}/bin/python -m pip install {' '.join(packages)}`"
 
 
 def libraries(root: Path, packages: Path | None = None, environ: Mapping[str, str] = os.environ) -> dict[str, str | None]:
@@ -131,15 +151,13 @@ def probe(seconds: float = SECONDS, command: tuple[str, ...] | None = None) -> P
     """Ask the driver for its GPUs, in a child because it may hang. Takes so many seconds at most."""
     done = asked(command or (*PYTHON, "-m", "hailo_whisper.accelerators.cuda_probe"), seconds)
     if done is None:
-        return Probe(
-            trouble=f"the NVIDIA driver did not answer within {seconds:.0f} s (`nvidia-smi` and `dmesg | grep NVRM` tell more)"
-        )
+        return Probe(trouble=Lack(f"the NVIDIA driver did not answer within {seconds:.0f} s", ASK_IT))
     try:
         said = json.loads(done.last_line)
         gpus = tuple(Gpu(str(gpu["name"]), int(gpu["memory_mb"])) for gpu in said["gpus"])
-        return Probe(gpus, said["cuda"], said["trouble"])
+        return Probe(gpus, said["cuda"], Lack(said["trouble"], said["cure"] or "") if said["trouble"] else None)
     except (ValueError, KeyError, TypeError):
-        return Probe(trouble=f"asking the NVIDIA driver ended with status {done.status}")
+        return Probe(trouble=Lack(f"asking the NVIDIA driver ended with status {done.status}", ASK_IT))
 
 
 def _driver(root: Path) -> str | None:

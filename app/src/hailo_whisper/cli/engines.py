@@ -72,7 +72,8 @@ def lacking(kind: str, settings: Settings, machine: Machine) -> str | None:
     """What an engine of that kind needs and is not here, as a part of a sentence with the cure; None when all is."""
     if kind == "hailo":
         return _lacks_hailo(settings, machine)
-    return machine.lacks_cuda if kind == "cuda" else None
+    lacks = machine.lacks_cuda if kind == "cuda" else None
+    return str(lacks) if lacks else None
 
 
 def chosen(settings: Settings, root: Path = Path("/")) -> str:
@@ -86,7 +87,7 @@ def chosen(settings: Settings, root: Path = Path("/")) -> str:
 
 def _lacks_hailo(settings: Settings, machine: Machine) -> str | None:
     if (lacks := hailo.lacking(machine.npu)) is not None:
-        return lacks
+        return str(lacks)
     try:
         hef(settings)
     except Failure as error:

@@ -32,7 +32,7 @@ CURES: tuple[tuple[str, type[Trouble], str], ...] = (
     (
         "is not found or cannot be loaded",
         DeviceTrouble,
-        "Install NVIDIA's libraries for CUDA 12: `pip install nvidia-cublas-cu12` into the program's venv.",
+        f"The libraries of CUDA 12 are missing: {nvidia.bringing(nvidia.PACKAGES[nvidia.CUBLAS])}.",
     ),
     ("not compiled with CUDA", Trouble, "On this kind of processor the packages of CTranslate2 are made for the CPU only."),
     ("compute type", Trouble, "This GPU does not compute in that format: set model.compute_type to auto."),
@@ -53,9 +53,9 @@ def usable(survey: Callable[[Path], nvidia.Nvidia] = nvidia.survey) -> Iterator[
     with failing():
         if not ctranslate2.get_cuda_device_count():
             # It does not say why; the driver does, unless CTranslate2 was made without CUDA.
-            why = (
-                cuda_probe.answer()["trouble"]
-                or "CTranslate2 finds none. On this kind of processor its packages may be made for the CPU only"
+            said = cuda_probe.answer()
+            why = ": ".join(str(said[part]) for part in ("trouble", "cure") if said.get(part)) or (
+                "CTranslate2 finds none. On this kind of processor its packages may be made for the CPU only"
             )
             raise DeviceTrouble(f"The GPU cannot be used: {why}. {OR_CPU}")
         yield

@@ -8,6 +8,7 @@ from emulated import Device
 from machines import FakeMachine
 
 from hailo_whisper.accelerators import accounts, hailo
+from hailo_whisper.accelerators.lack import Lack
 
 
 @pytest.fixture
@@ -55,7 +56,7 @@ def test_a_machine_without(machine: FakeMachine) -> None:
     machine.board("0x8086", "0x1234")
     found = hailo.survey(machine.root)
     assert not found.present
-    assert hailo.lacking(found) == "there is no Hailo device"
+    assert hailo.lacking(found) == Lack("there is no Hailo device")
 
 
 def test_a_machine_whose_folders_are_not_there(tmp_path: Path) -> None:
@@ -66,7 +67,7 @@ def test_a_device_without_its_driver(machine: FakeMachine) -> None:
     machine.board("0x1e60", "0x2864")
     found = hailo.survey(machine.root)
     assert (found.boards[0].architecture, found.driver) == ("hailo8-family", None)
-    assert "not its driver (install" in (hailo.lacking(found) or "")
+    assert "not its driver: install" in str(hailo.lacking(found))
 
 
 def test_a_driver_that_does_not_tell_its_version(machine: FakeMachine) -> None:
@@ -85,7 +86,7 @@ def test_who_may_open_it(machine: FakeMachine, service: accounts.User, mode: int
     assert (
         hailo.lacking(found) is None
         if openable
-        else f"may not open /dev/hailo0 (root:root {mode:04o})" in (hailo.lacking(found) or "")
+        else f"may not open /dev/hailo0 (root:root {mode:04o})" in str(hailo.lacking(found))
     )
 
 
@@ -107,17 +108,17 @@ def test_the_services_user_has_its_groups(machine: FakeMachine, service: account
 def test_versions_that_differ(machine: FakeMachine) -> None:
     machine.hailo("5.2.0")
     assert hailo.mismatch(_whole(machine)) is None
-    assert hailo.mismatch(replace(_whole(machine), binding_version="5.1.1")) == (
-        "the Hailo driver is 5.2.0 and HailoRT's Python binding is 5.1.1: install both of one version, and restart the machine"
+    assert hailo.mismatch(replace(_whole(machine), binding_version="5.1.1")) == Lack(
+        "the Hailo driver is 5.2.0 and HailoRT's Python binding is 5.1.1", "install both of one version, and restart the machine"
     )
-    assert "libhailort is 5.3.0" in (hailo.mismatch(replace(_whole(machine), libraries=("5.3.0",))) or "")
+    assert "libhailort is 5.3.0" in str(hailo.mismatch(replace(_whole(machine), libraries=("5.3.0",))))
     assert hailo.mismatch(replace(_whole(machine), libraries=("5.1.1", "5.2.0"))) is None, "which of two is used is not known"
 
 
 def test_a_device_without_the_binding(machine: FakeMachine) -> None:
     machine.hailo()
-    assert "hailo_platform is not installed (python3-h10-hailort" in (
-        hailo.lacking(replace(_whole(machine), binding=False)) or ""
+    assert "hailo_platform is not installed: install python3-h10-hailort" in str(
+        hailo.lacking(replace(_whole(machine), binding=False))
     )
 
 

@@ -9,6 +9,7 @@ import pytest
 from machines import FakeMachine
 
 from hailo_whisper.accelerators import accounts, cuda_probe, nvidia
+from hailo_whisper.accelerators.lack import Lack
 from hailo_whisper.accelerators.machine import survey
 
 
@@ -32,7 +33,7 @@ def test_a_machine_without(machine: FakeMachine, packages: Path) -> None:
     machine.board("0x8086", "0x1234", "0x030000")
     found = _survey(machine, packages)
     assert found == nvidia.Nvidia()
-    assert nvidia.lacking(found) == "there is no NVIDIA GPU"
+    assert nvidia.lacking(found) == Lack("there is no NVIDIA GPU")
 
 
 def test_a_gpu_with_all_that_it_needs(machine: FakeMachine, packages: Path) -> None:
@@ -70,9 +71,9 @@ def test_libraries_of_wheels_come_first(machine: FakeMachine, packages: Path) ->
 
 def test_libraries_where_the_loader_looks(machine: FakeMachine, packages: Path) -> None:
     machine.nvidia(libraries=False)
-    missing = nvidia.lacking(_survey(machine, packages)) or ""
+    missing = str(nvidia.lacking(_survey(machine, packages)))
     assert "libcublasLt.so.12 and libcublas.so.12 cannot be found" in missing
-    assert missing.endswith("-m pip install nvidia-cublas-cu12`)")
+    assert missing.endswith("-m pip install nvidia-cublas-cu12`")
     machine.write("etc/ld.so.conf.d/cuda.conf", "# CUDA\n/opt/cuda/lib\n")
     machine.write("opt/cuda/lib/libcublas.so.12", "")
     machine.write("opt/own/libcublasLt.so.12", "")
@@ -90,25 +91,35 @@ def test_cudnn_is_needed_where_ctranslate2_was_built_with_it(machine: FakeMachin
     machine.nvidia()
     (packages / "ctranslate2.libs").mkdir()
     (packages / "ctranslate2.libs" / "libcudnn-1234.so.9").touch()
-    assert "pip install nvidia-cudnn-cu12" in (nvidia.lacking(_survey(machine, packages)) or "")
+    assert "pip install nvidia-cudnn-cu12" in str(nvidia.lacking(_survey(machine, packages)))
 
 
 def test_what_is_missing_is_told_one_after_the_other(machine: FakeMachine, packages: Path) -> None:
     machine.board("0x10de", "0x2335", "0x030200")
-    assert "without its driver (install nvidia-driver" in (nvidia.lacking(_survey(machine, packages)) or "")
+    assert "without its driver: install nvidia-driver" in str(nvidia.lacking(_survey(machine, packages)))
     machine.nvidia()
     (machine.root / "dev/nvidia-uvm").unlink()
-    assert "nvidia-modprobe" in (nvidia.lacking(_survey(machine, packages)) or "")
+    assert "nvidia-modprobe" in str(nvidia.lacking(_survey(machine, packages)))
     machine.node("nvidia-uvm")
     (machine.root / "usr/lib/x86_64-linux-gnu/libcuda.so.1").unlink()
-    assert "install libcuda1" in (nvidia.lacking(_survey(machine, packages)) or "")
+    assert "install libcuda1" in str(nvidia.lacking(_survey(machine, packages)))
 
 
 def test_nodes_that_the_service_may_not_open(machine: FakeMachine, packages: Path) -> None:
     machine.nvidia()
     machine.node("nvidiactl", 0o600)
     found = nvidia.survey(machine.root, accounts.User("hailo-whisper", 990, (990,)), packages, {})
-    assert "may not open /dev/nvidiactl" in (nvidia.lacking(found) or "")
+    assert "may not open /dev/nvidiactl" in str(nvidia.lacking(found))
+
+
+def test_the_libraries_of_an_installed_program_are_brought_by_the_role() -> None:
+    """The venv of a package has no pip, and the role refuses a folder in the place of its link."""
+    said = nvidia.bringing("nvidia-cublas-cu12", prefix="/opt/hailo-whisper/venv")
+    assert "hailo_whisper_accelerator: nvidia" in said
+    assert "pip" not in said
+    assert "/home/ada/venv/bin/python -m pip install nvidia-cublas-cu12" in nvidia.bringing(
+        "nvidia-cublas-cu12", prefix="/home/ada/venv"
+    )
 
 
 class Driver:
@@ -141,6 +152,7 @@ def test_what_the_driver_says() -> None:
         "gpus": [{"name": "NVIDIA H200", "memory_mb": 150_000}],
         "cuda": "12.4",
         "trouble": None,
+        "cure": None,
     }
 
 
@@ -148,14 +160,15 @@ def test_what_the_driver_says() -> None:
     ("driver", "said"),
     [
         (Driver(init=100), "no GPU that CUDA can use"),
-        (Driver(init=803), "restart the machine) (CUDA error 803)"),
-        (Driver(init=12345), "CUDA could not be initialised (CUDA error 12345)"),
+        (Driver(init=803), "versions (CUDA error 803): an upgrade waits for it: restart the machine"),
+        (Driver(init=12345), "CUDA could not be initialised (CUDA error 12345): `nvidia-smi`"),
         (Driver(version=11080), "serves CUDA 11.8 at most, and 12 is needed"),
         (Driver(gpus=0), "CUDA_VISIBLE_DEVICES"),
     ],
 )
 def test_why_no_gpu_can_be_used(driver: Driver, said: str) -> None:
-    assert said in str(cuda_probe.answer(lambda _: driver)["trouble"])
+    found = cuda_probe.answer(lambda _: driver)
+    assert said in f"{found['trouble']}: {found['cure']}"
 
 
 def test_a_library_that_cannot_be_loaded() -> None:
@@ -180,7 +193,7 @@ def test_the_probe_is_a_child() -> None:
     ],
 )
 def test_a_driver_that_hangs_crashes_or_talks_nonsense(program: str, said: str) -> None:
-    assert said in (nvidia.probe(1.0, (sys.executable, "-c", program)).trouble or "")
+    assert said in str(nvidia.probe(1.0, (sys.executable, "-c", program)).trouble)
 
 
 def test_the_driver_is_asked_only_where_all_is_there(machine: FakeMachine) -> None:
@@ -188,9 +201,9 @@ def test_the_driver_is_asked_only_where_all_is_there(machine: FakeMachine) -> No
 
     def ask() -> nvidia.Probe:
         asked.append(True)
-        return nvidia.Probe(trouble="it has failed")
+        return nvidia.Probe(trouble=Lack("it has failed"))
 
-    assert survey(machine.root, ask=ask).lacks_cuda == "there is no NVIDIA GPU"
+    assert survey(machine.root, ask=ask).lacks_cuda == Lack("there is no NVIDIA GPU")
     assert not asked
     machine.nvidia()
-    assert survey(machine.root, ask=ask).lacks_cuda == "it has failed"
+    assert survey(machine.root, ask=ask).lacks_cuda == Lack("it has failed")

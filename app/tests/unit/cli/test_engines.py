@@ -10,6 +10,7 @@ from emulated import Device
 from machines import FakeMachine
 from stored import place, store_of
 
+from hailo_whisper.accelerators.lack import Lack
 from hailo_whisper.accelerators.machine import survey
 from hailo_whisper.accelerators.nvidia import Gpu, Probe
 from hailo_whisper.cli import assembly, engines
@@ -160,8 +161,10 @@ class TestCuda:
 
     def test_the_cpu_where_the_driver_refuses(self, tmp_path: Path, machine: FakeMachine) -> None:
         machine.nvidia()
-        decision = engines.decide(_settings(tmp_path), survey(machine.root, ask=lambda: Probe(trouble="the driver has failed")))
-        assert (decision.kind, decision.lacking["cuda"]) == ("ctranslate2", "the driver has failed")
+        decision = engines.decide(
+            _settings(tmp_path), survey(machine.root, ask=lambda: Probe(trouble=Lack("the driver has failed", "try again")))
+        )
+        assert (decision.kind, decision.lacking["cuda"]) == ("ctranslate2", "the driver has failed: try again")
 
     @pytest.mark.parametrize(
         ("kind", "compute_type", "expected"),

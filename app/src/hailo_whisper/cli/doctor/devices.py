@@ -1,11 +1,12 @@
 """Checks of the processor and the accelerators."""
 
 from ...accelerators import hailo, holders, nvidia
+from ...accelerators.lack import Lack
 from .finding import Finding, broken, ok, warning
 from .patient import Patient
 
 SLOW = "It works, but slowly: a processor with AVX2, or a Raspberry Pi 5, is several times as fast."
-HOLD = "Where another program has the device for itself, stop it (`systemctl stop hailo-ollama`, for example); where it shares it, both name one group (hailo.group)."
+HOLD = "Where another program has the device for itself, stop it (`systemctl stop hailo-ollama`, for example). On a Hailo-10H the two may also share it, by one group (hailo.group)."
 FAST = ("avx512f", "avx2", "asimddp")
 
 
@@ -27,9 +28,14 @@ def npu(patient: Patient) -> list[Finding]:
         return [(broken if wanted else warning)("hailo", f"{boards}, but neither /dev/hailo* nor /dev/h1x-*", DRIVER)]
     findings = []
     who = patient.user.name if patient.user else "this user"
+    joining = (
+        f"`usermod -aG hailo {who}`, never to `root`."
+        if patient.user
+        else "Who runs the program is to be in the group `hailo`, never in `root`."
+    )
     for node in found.nodes:
         shown = f"{boards}: {node.path} is {node.rights}, {who} {'may' if node.openable else 'may not'} open it"
-        cure = f"`usermod -aG hailo {who}`, and the node to the group `hailo` by a udev rule: the role `accelerator` does both. Never add it to `root`."
+        cure = f"{joining} The node is to be the group `hailo`'s, by a udev rule. The role `accelerator` and the package hailo-whisper-accel-hailo do both."
         findings.append(ok("hailo", shown) if node.openable else (broken if wanted else warning)("hailo", shown, cure))
     has = holders.found(patient.root / "proc")
     others = [holder for holder in has if not holder.ours]
@@ -75,11 +81,7 @@ def npu_software(patient: Patient) -> list[Finding]:
         ]
     known = hailo.Hailo(**{**vars(found), "binding_version": about.version})
     if differ := hailo.mismatch(known):
-        what, _, cure = differ.partition(": ")
-        return [
-            first,
-            bad("hailo-library", what, f"{cure[:1].upper()}{cure[1:]} (HailoRT refuses to work otherwise, with error 76)."),
-        ]
+        return [first, bad("hailo-library", differ.what, f"{differ.advice} HailoRT refuses to work otherwise, with error 76.")]
     return [first, ok("hailo-library", shown)]
 
 
@@ -91,13 +93,12 @@ def gpu(patient: Patient) -> list[Finding]:
         return [broken("nvidia", "no NVIDIA GPU, and engine.kind is cuda", cure) if wanted else ok("nvidia", "no NVIDIA GPU")]
     bad = broken if wanted else warning
     if lacks := nvidia.lacking(found):
-        what, _, cure = lacks.partition(" (")
-        shown = f"{', '.join(gpu.name for gpu in found.gpus) or 'a GPU'}, driver {found.driver or 'not loaded'}: {what}"
-        return [bad("nvidia", shown, f"{cure.removesuffix(')')}." if cure else "See the driver's log: `dmesg | grep NVRM`.")]
+        shown = f"{', '.join(gpu.name for gpu in found.gpus) or 'a GPU'}, driver {found.driver or 'not loaded'}: {lacks.what}"
+        return [bad("nvidia", shown, lacks.advice)]
     probe = patient.machine.cuda
     if probe is None or probe.trouble:
-        trouble = probe.trouble if probe and probe.trouble else "the driver was not asked"
-        return [bad("nvidia", f"driver {found.driver}: {trouble}", "`nvidia-smi` and `dmesg | grep NVRM` tell more.")]
+        trouble = (probe and probe.trouble) or Lack("the driver was not asked", nvidia.ASK_IT)
+        return [bad("nvidia", f"driver {found.driver}: {trouble.what}", trouble.advice)]
     gpus = ", ".join(f"{gpu.name} with {gpu.memory_mb} MB" for gpu in probe.gpus)
     places = ", ".join(f"{name} in {str(place).rpartition('/')[0]}" for name, place in found.libraries.items())
     return [ok("nvidia", f"{gpus}, driver {found.driver} for CUDA {probe.cuda}"), ok("nvidia-libraries", places)]

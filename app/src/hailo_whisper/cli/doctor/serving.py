@@ -13,6 +13,8 @@ from .patient import Patient
 from .unit import START
 
 SECONDS = 3.0
+STANDS_IN = {"engine_fallback_for": "engine", "fallback_for": "model"}
+"""In what the service says: for what something stands in, and what."""
 LISTENING = "0A"
 OURS = ("hailo-whisper", "hailo_whisper", "systemd")
 """In the command of who may listen: systemd holds the socket for the service."""
@@ -64,6 +66,10 @@ def ready(patient: Patient) -> list[Finding]:
     status, body = answer
     state, reason = str(body.get("status")), body.get("reason")
     shown = f"{state}{f': {reason}' if reason else ''}"
+    if status == http.HTTPStatus.OK and body.get("degraded"):
+        instead = [f"{body.get(now)} instead of {body[own]}" for own, now in STANDS_IN.items() if body.get(own)]
+        cure = "Something stands in for what was configured; what is said there, or in the other findings, mends it."
+        return [warning("ready", f"{shown}, model {body.get('model')}, degraded: {', '.join(instead) or 'see the log'}", cure)]
     if status == http.HTTPStatus.OK:
         return [ok("ready", f"{shown}, model {body.get('model')}")]
     if state in ("loading", "draining"):

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
+from ...engines.warm_up import warm_up
 from ...failure import Failure
 from ...models import catalog
 from ...models import format as formats
@@ -30,7 +31,7 @@ def models(patient: Patient) -> list[Finding]:
         first = told("model", State.WARNING if unseen else State.BROKEN, error)
         if stands and kind != "hailo":
             first = replace(first, state=State.WARNING, found=f"{first.found}; {stands} stands in for it (model.fallback)")
-    findings = [first]
+    findings = [first, *_stand_in(patient, kind)]
     for name in assembly.offered(settings):
         try:
             found = _model(store, name, None)
@@ -52,6 +53,24 @@ def engine(patient: Patient) -> list[Finding]:
     if decision.kind == engines.CPU and decision.lacking and present:
         return [warning("engine", shown, "There is an accelerator that could do it: put right what is missing.")]
     return [ok("engine", shown)]
+
+
+def _stand_in(patient: Patient, kind: str) -> list[Finding]:
+    """Whether the CPU has its form of the model, to take an accelerator's place with (engine.fallback)."""
+    settings = patient.settings
+    if settings.engine.fallback == "none" or kind == engines.CPU:
+        return []
+    decided = settings.model_copy(update={"engine": settings.engine.model_copy(update={"kind": kind})})
+    clip = warm_up(settings.transcription.beam)
+    try:
+        with clip.waveform:
+            own = assembly.launch(decided, None, clip)
+        if own.stand_in is None:
+            return []
+        found = own.stand_in.prepare()
+    except Failure as error:
+        return [told("model-fallback", State.WARNING, error)]
+    return [ok("model-fallback", f"{found.name} in {found.path}, for the CPU")]
 
 
 def _model(store: Store, name: str, path: str | None) -> Finding:

@@ -40,7 +40,7 @@ def identify(kind: str, machine: Machine, binding: Binding | None, command: tupl
     if kind == "cuda" and machine.cuda:
         gpus = ", ".join(f"{gpu.name} ({gpu.memory_mb} MB)" for gpu in machine.cuda.gpus)
         facts = {"driver": machine.gpu.driver or "", "CUDA of the driver": machine.cuda.cuda or ""}
-        return Identity(gpus or "a GPU", facts, machine.cuda.trouble)
+        return Identity(gpus or "a GPU", facts, str(machine.cuda.trouble) if machine.cuda.trouble else None)
     return Identity("the CPU", {})
 
 

@@ -6,6 +6,7 @@ from machines import FakeMachine
 from patients import patient
 
 from hailo_whisper.accelerators.hailo import Binding
+from hailo_whisper.accelerators.lack import Lack
 from hailo_whisper.accelerators.nvidia import Probe
 from hailo_whisper.cli.doctor import devices
 from hailo_whisper.cli.doctor.finding import Finding, State
@@ -56,6 +57,8 @@ class TestHailo:
             "hailo10h at 0000:00:00.0: /dev/hailo0 is root:root 0600, hailo-whisper may not open it",
         )
         assert "usermod -aG hailo hailo-whisper" in str(found.cure)
+        nobody = devices.npu(replace(patient(machine, **sections), user=None))[0]
+        assert "usermod" not in str(nobody.cure)
 
     @pytest.mark.parametrize(("sections", "state"), [({}, State.WARNING), (HAILO, State.BROKEN)])
     def test_one_without_a_driver(self, machine: FakeMachine, sections: dict[str, Any], state: State) -> None:
@@ -116,8 +119,16 @@ class TestNvidia:
         assert (found.state, "cannot be found" in found.found) == (state, True)
         assert "pip install nvidia-cublas-cu12" in str(found.cure)
 
+    def test_one_whose_nodes_are_closed(self, machine: FakeMachine) -> None:
+        machine.nvidia()
+        machine.node("nvidiactl", 0o600)
+        (found,) = devices.gpu(patient(machine))
+        assert found.found.endswith("the service may not open /dev/nvidiactl (root:root 0600)")
+        assert str(found.cure).startswith("The driver makes its nodes for everybody unless NVreg_DeviceFileMode")
+
     @pytest.mark.parametrize(("sections", "state"), [({}, State.WARNING), (CUDA, State.BROKEN)])
     def test_one_whose_driver_refuses(self, machine: FakeMachine, sections: dict[str, Any], state: State) -> None:
         machine.nvidia()
-        (found,) = devices.gpu(patient(machine, probe=Probe(trouble="it has failed"), **sections))
+        (found,) = devices.gpu(patient(machine, probe=Probe(trouble=Lack("it has failed", "mend it")), **sections))
         assert (found.state, found.found) == (state, "driver 550.54.14: it has failed")
+        assert found.cure == "Mend it."

@@ -114,6 +114,19 @@ def _answering(status: int, body: bytes) -> Iterator[int]:
     ("status", "body", "state", "shown"),
     [
         (200, {"status": "ready", "reason": None, "model": "base"}, State.OK, "ready, model base"),
+        (
+            200,
+            {
+                "status": "ready",
+                "model": "tiny",
+                "degraded": True,
+                "engine": "ctranslate2",
+                "engine_fallback_for": "hailo",
+                "fallback_for": "base",
+            },
+            State.WARNING,
+            "ready, model tiny, degraded: ctranslate2 instead of hailo, tiny instead of base",
+        ),
         (503, {"status": "loading", "reason": "Wait."}, State.WARNING, "loading: Wait."),
         (503, {"status": "failed", "reason": "The model is missing."}, State.BROKEN, "failed: The model is missing."),
         (200, [], State.BROKEN, "no answer"),

@@ -100,6 +100,22 @@ def _hailo(one: Patient) -> Settings:
     return one.settings.model_copy(update={"engine": one.settings.engine.model_copy(update={"kind": "hailo"})})
 
 
+def test_whether_the_cpu_could_take_the_place_of_the_npu(machine: FakeMachine, store: Store, device: Device) -> None:
+    hef = device.hef(machine.root, says="hello")
+    sections: dict[str, Any] = {"engine": {"kind": "hailo", "fallback": "cpu"}, "model": {"name": "small", "path": str(hef)}}
+    _, missing = stored.models(_patient(machine, **sections))
+    assert (missing.check, missing.state, missing.cure) == (
+        "model-fallback",
+        State.WARNING,
+        "Run `hailo-whisper models pull small`.",
+    )
+    folder = place(store, "small")
+    _, there = stored.models(_patient(machine, **sections))
+    assert (there.check, there.state, there.found) == ("model-fallback", State.OK, f"small in {folder}, for the CPU")
+    sections["engine"] = {"kind": "hailo"}
+    assert len(stored.models(_patient(machine, **sections))) == 1, "nothing is to take its place"
+
+
 class TestEngine:
     def test_the_cpu_where_there_is_nothing_better(self, machine: FakeMachine) -> None:
         (found,) = stored.engine(patient(machine))
