@@ -173,6 +173,29 @@ def test_a_model_for_the_npu(role: Role, program: Path, store: Path, tmp_path: P
     assert kept.is_symlink()
 
 
+@pytest.mark.parametrize("place", ["named", "path"])
+def test_what_takes_the_place_of_the_npus_model_is_kept(
+    role: Role, program: Path, store: Path, tmp_path: Path, place: str
+) -> None:
+    line = f"export HAILO_WHISPER_HAILO_RESOURCES={tmp_path}/resources\n"
+    program.write_text(program.read_text().replace("exec ", line + "exec "))
+    (tmp_path / "carried/Whisper-Base").mkdir(parents=True)
+    (tmp_path / "carried/Whisper-Base/Whisper-Base.hef").write_bytes(hef())
+    fill(store, "base", "tiny")
+    model = {"name": "Whisper-Base"} | ({"path": "/srv/Whisper-Base.hef"} if place == "path" else {})
+    wanted: dict[str, Any] = {"hailo_whisper_model_dir": str(tmp_path / "carried"), "hailo_whisper_config": {"model": model}}
+    assert changed(role(**wanted)) == (place == "named")
+    prune = wanted | {"hailo_whisper_model_prune": True}
+    prune["hailo_whisper_config"] = {"model": model, "engine": {"fallback": "cpu"}}
+    assert changed(role(**prune)) == 1
+    assert ((store / "base").is_dir(), (store / "tiny").exists()) == (True, False)
+    assert changed(role(**prune)) == 0
+    assert (store / "Whisper-Base").exists() == (place == "named")
+    prune["hailo_whisper_config"] = {"model": model}
+    assert changed(role(**prune)) == 1
+    assert not (store / "base").exists(), "without engine.fallback nothing needs it"
+
+
 def test_an_alias_is_brought_by_its_name(role: Role, controller: Path, store: Path) -> None:
     wanted = {"hailo_whisper_models": ["deux"], "hailo_whisper_model_dir": str(controller), "hailo_whisper_model_prune": True}
     assert changed(role(**wanted)) == 1

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from ... import settings
+from ...models import hefs
 from ...models.catalog import Model
 from ...models.store import ModelMissing, ModelUnusable, Store, read_manifest, recorded_entry
 from .shared import Place, say
@@ -57,6 +58,8 @@ def _described(model: Model, store: Store) -> dict[str, object]:
     return model.model_dump(mode="json", include=SHOWN) | {
         "requires": model.requires.model_dump() if model.requires else None,
         "multilingual": model.multilingual,
+        # Of a form for the NPU: what takes its place on the CPU, with engine.fallback.
+        "form_of": hefs.general(model.name) if model.engine == hefs.ENGINE else None,
         "size": model.size,
         "unverified": model.unverified,
         "state": state,
