@@ -8,12 +8,12 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from testinfra.host import Host
+import testinfra
 
 from service import PROJECT
 
 # The package of that release is built anyway; the other one is made from the same source.
-testinfra_hosts = ["podman://hailo-whisper-debian12"]
+MACHINE = "podman://hailo-whisper-debian12"
 
 SITE = r"opt/hailo-whisper/venv/lib/python3\.11/site-packages"
 DIFFERS = [
@@ -64,7 +64,9 @@ def packaged(tmp_path: Path) -> dict[str, str]:
 
 
 @pytest.fixture
-def deployed(host: Host) -> Callable[[], dict[str, str]]:
+def deployed() -> Callable[[], dict[str, str]]:
+    host = testinfra.get_host(MACHINE)
+
     def listed() -> dict[str, str]:
         files = host.check_output(f"{LISTED} -type f -print0 | xargs -0 sha256sum")
         links = host.check_output(f"{LISTED} -type l -printf '%l %p\\n'")
