@@ -7,7 +7,6 @@ import wave
 from pathlib import Path
 from types import TracebackType
 
-import httpx
 import openai
 
 from service import DATA, Service
@@ -22,7 +21,7 @@ def client(service: Service) -> openai.OpenAI:
         base_url=service.url("/v1"),
         max_retries=0,
         timeout=120,
-        http_client=httpx.Client(trust_env=False),
+        http_client=openai.DefaultHttpxClient(trust_env=False),
     )
 
 

@@ -16,6 +16,8 @@ KEPT = f"{SOURCE} /etc/hailo/hailo-whisper.keys {RENDERED} /var/lib/hailo-whispe
 # What one says who is not there to be asked, as the roles do: a configuration that was changed on both sides stays the user's.
 KEEP = "--option Dpkg::Options::=--force-confdef --option Dpkg::Options::=--force-confold"
 
+APT = "env LC_ALL=C DEBIAN_FRONTEND=noninteractive apt-get --yes"
+
 
 class Machine:
     """A machine, and the files of two versions of the package in /srv."""
@@ -29,22 +31,31 @@ class Machine:
 
     def apt(self, arguments: str) -> tuple[int, str]:
         """Run apt-get as a script does, with nobody to ask; returns its exit status and all that it printed."""
-        done = self.host.run(f"LC_ALL=C DEBIAN_FRONTEND=noninteractive apt-get --yes {arguments} </dev/null 2>&1")
+        done = self.host.run(f"{APT} {arguments} </dev/null 2>&1")
         return done.rc, done.stdout
 
     def install(self, version: str, options: str = KEEP) -> tuple[int, str]:
         """Install the version, "before" or "after", from its file; returns apt's exit status and all that it printed."""
-        return self.apt(f"install --no-install-recommends --allow-downgrades {options} /srv/{version}/hailo-whisper_*.deb")
+        return self.apt(installation(version, options))
+
+    def kill_dpkg(self, version: str, when: str) -> None:
+        """Install the version, and kill dpkg as soon as the command `when` succeeds on the machine."""
+        self.host.check_output(f"systemd-run --quiet --unit=killed sh -c '{APT} {installation(version, KEEP)} </dev/null'")
+        self.host.check_output(f"timeout 60 sh -c 'until {when}; do sleep 0.05; done'")
+        # By its name alone, for dpkg-deb is another.
+        self.host.check_output("kill -KILL $(pgrep --oldest --exact dpkg)")
+        self.host.check_output("timeout 60 sh -c 'while systemctl --quiet is-active killed.service; do sleep 0.1; done'")
+        self.host.check_output("systemctl reset-failed killed.service")
 
     def state(self) -> str:
         """What dpkg says of the package, such as "install ok installed 0.1.0+deb12u1"."""
-        return self.host.check_output("dpkg-query --show --showformat='${Status} ${Version}' hailo-whisper")
+        return str(self.host.check_output("dpkg-query --show --showformat='${Status} ${Version}' hailo-whisper"))
 
     def sums(self) -> str:
         """The sum, owner and mode of each file that is the user's or the service's."""
-        return self.host.check_output(
-            f"find {KEPT} -type f -printf '%p %u:%g %m\\n' | sort; find {KEPT} -type f -print0 | sort --zero-terminated | xargs -0 sha256sum"
-        )
+        files = f"find {KEPT} -type f"
+        shown = f"{files} -printf '%p %u:%g %m\\n' | sort; {files} -print0 | sort --zero-terminated | xargs -0 sha256sum"
+        return str(self.host.check_output(shown))
 
     def serves(self, version: str) -> Service:
         """See that the version, as dpkg writes it, serves requests; returns the service."""
@@ -75,6 +86,11 @@ class Machine:
         while not (found := self.host.run(f"pgrep --oldest --full '[{pattern[0]}]{pattern[1:]}'").stdout.split()):
             assert time.monotonic() < end, f"there was no process {pattern} within {seconds} s"
         return int(found[0])
+
+
+def installation(version: str, options: str) -> str:
+    """The arguments of apt-get that install the version, "before" or "after", from its file."""
+    return f"install --no-install-recommends --allow-downgrades {options} /srv/{version}/hailo-whisper_*.deb"
 
 
 def program(version: str) -> str:

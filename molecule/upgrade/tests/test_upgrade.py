@@ -47,6 +47,7 @@ def test_under_requests_and_a_long_transcription_none_is_lost(machine: Machine, 
     assert status == 0, said
     assert load.failed == []
     assert [text for text in load.answered if jiwer.wer(words(SAID), words(text)) > 0.1] == []
+    # For whoever runs it by hand.
     print(
         f"{len(load.answered)} answered, the long one in {span[1] - span[0]:.1f} s, apt was done after {installed - span[0]:.1f}"
     )
