@@ -54,12 +54,12 @@ def test_it_is_taken_off_and_comes_back_as_it_was(
     assert "the user hailo-whisper" in done.stdout
     with pytest.raises(httpx.TransportError):
         service.client.get(service.url("/health"))
-    left = {line.split()[3] for line in listed(host) - {line for line in host.file(BEFORE).content_string.splitlines()}}
+    left = {line.split()[3] for line in listed(host) - set(host.file(BEFORE).content_string.splitlines())}
     assert left, "the models"
     assert all(path == "/var/lib/hailo-whisper" or path.startswith("/var/lib/hailo-whisper/models") for path in left), left
     again = run(playbook, "decommission.yml", hailo_whisper_decommission=1)
     assert "/var/lib/hailo-whisper" in again.stdout
-    assert listed(host) - {line for line in host.file(BEFORE).content_string.splitlines()} == set()
+    assert listed(host) - set(host.file(BEFORE).content_string.splitlines()) == set()
     assert (
         host.check_output(
             "getent passwd hailo-whisper; getent group hailo-whisper; systemctl list-units --all --plain --no-legend 'hailo-whisper*'; true"
