@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-sys.path.insert(0, str(Path(__file__).resolve().parent))
+sys.path.insert(0, str(Path(__file__).resolve().parent / "support"))
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "plugins/filter"))
 
 from bundles import lay_out
@@ -84,7 +84,7 @@ def test_apt_is_told_to_keep_to_the_bundle_once(role: Role, tmp_path: Path) -> N
         ),
         (
             {"airgap_found": {"version": "", "free_mb": 49, "clock": 2_000_000_000}},
-            "has 49 MB free on the file system of /var/lib, and 50 MB are needed",
+            "has 49 MB free on the file system of /var/lib, and 50 MB are needed there",
         ),
         (
             {"airgap_found": {"version": "", "free_mb": 99, "clock": 1_700_000_000}},

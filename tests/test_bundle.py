@@ -12,7 +12,7 @@ from types import SimpleNamespace
 
 import pytest
 
-sys.path.insert(0, str(Path(__file__).resolve().parent))
+sys.path.insert(0, str(Path(__file__).resolve().parent / "support"))
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "packaging"))
 
 from bundle import Refused, archive
@@ -33,10 +33,6 @@ echo "in: $PWD, $ANSIBLE_CONFIG, $PYTHONDONTWRITEBYTECODE"
 @pytest.fixture(scope="module")
 def keys(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[key.Key, Path, Path]]:
     """The signer's key, with its public part in a file; and a stranger's public key."""
-    missing = [name for name in ("gpg", "gpgv", "sqv") if not shutil.which(name)]
-    if missing:
-        subprocess.run(["apt-get", "update"], check=True, capture_output=True)
-        subprocess.run(["apt-get", "install", "-y", "--no-install-recommends", *missing], check=True, capture_output=True)
     folder = tmp_path_factory.mktemp("keys")
     with pytest.MonkeyPatch.context() as patch:
         for name in ("stranger", "signer"):

@@ -7,13 +7,13 @@ import subprocess
 import sys
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "packaging"))
+sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "packaging"))
 
 from bundle import archive
 from bundle.contents import Members
 from repository.key import Key
 
-PROJECT = Path(__file__).resolve().parents[1]
+PROJECT = Path(__file__).resolve().parents[2]
 TOP = "hailo-whisper-0.0.1"
 MOMENT = 1_700_000_000
 # When its repository was signed.
