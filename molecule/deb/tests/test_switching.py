@@ -141,6 +141,28 @@ def test_and_back_to_the_package_from_a_web_server(
     assert " changed=0 " in succeeded(playbook(**remote))
 
 
+def test_an_accelerators_package_comes_and_goes_with_what_the_inventory_says(
+    host: Host, service: Service, playbook: Playbook, before: str
+) -> None:
+    """There is no device: the machine is prepared for one."""
+    name, drop_in = "hailo-whisper-accel-hailo", "/usr/lib/systemd/system/hailo-whisper.service.d/10-hailo.conf"
+    ask = f"dpkg-query --show --showformat='${{db:Status-Status}}' {name}"
+    later = {"hailo_whisper_accelerator": "hailo", "hailo_whisper_accelerator_later": True}
+    succeeded(playbook("--tags", "config", **later))
+    assert host.check_output(ask) == "installed"
+    assert host.check_output(f"dpkg --search {drop_in}").startswith(f"{name}:")
+    assert host.check_output(f"dpkg --verify {name}") == ""
+    assert " changed=0 " in succeeded(playbook("--tags", "config", **later))
+    assert f"The package {name} would be removed." in succeeded(
+        playbook("--tags", "config", "--check", hailo_whisper_accelerator="cpu")
+    )
+    succeeded(playbook("--tags", "config", hailo_whisper_accelerator="cpu"))
+    assert host.run(ask).stdout != "installed"
+    assert not host.file(drop_in).exists
+    assert host.user("hailo-whisper").groups == ["hailo-whisper"]
+    assert_serves(host, service, before)
+
+
 @pytest.fixture
 def copied(tmp_path: Path) -> Path:
     """A copy of the repository, to be spoilt, with one package more, of a version that nobody has."""
