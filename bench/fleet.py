@@ -37,7 +37,12 @@ def main() -> int:
     args = parser.parse_args()
     for hosts in args.hosts:
         for forks in args.forks:
-            print(json.dumps(measured(hosts, forks, args.latency, ["--list-tasks"] if args.parse else ["--check", f"--tags={args.tags}"])), flush=True)
+            print(
+                json.dumps(
+                    measured(hosts, forks, args.latency, ["--list-tasks"] if args.parse else ["--check", f"--tags={args.tags}"])
+                ),
+                flush=True,
+            )
     return 0
 
 
@@ -57,7 +62,13 @@ def measured(hosts: int, forks: int, latency: float, options: list[str]) -> dict
         before, began = resource.getrusage(resource.RUSAGE_CHILDREN), time.monotonic()
         # The largest child that was ever waited for is reported, so each run is to be a process of its own for an honest figure of memory.
         done = subprocess.run(
-            command, cwd=PROJECT, env=os.environ | {"ANSIBLE_NOCOLOR": "1"}, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False
+            command,
+            cwd=PROJECT,
+            env=os.environ | {"ANSIBLE_NOCOLOR": "1"},
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            check=False,
         )
         took, after = time.monotonic() - began, resource.getrusage(resource.RUSAGE_CHILDREN)
     if done.returncode:
