@@ -82,15 +82,15 @@ def test_what_is_kept_comes_back(call: Callable[..., Any], old: Path, fresh: Pat
     document = call("make", old)
     assert document["models"] == {"base": {"model.bin": "ab"}}
     foreseen = call("restore", fresh, json.dumps(document), check=True)
-    assert len(foreseen["changed"]) == 3
+    assert len(foreseen["written"]) == 3
     assert not (fresh / "etc/hailo/hailo-whisper.keys").exists()
     done = call("restore", fresh, json.dumps(document))
-    assert done == {"changed": foreseen["changed"], "lacking": ["base"], "other": []}
+    assert done == {"written": foreseen["written"], "lacking": ["base"], "other": []}
     for name in list(FILES)[:3]:
         assert (fresh / name).read_text() == FILES[name]
     modes = {path.name: oct(path.stat().st_mode & 0o777) for path in (fresh / "etc/hailo").glob("hailo-whisper*")}
     assert modes == {"hailo-whisper.yaml": "0o644", "hailo-whisper.keys": "0o640"}
-    assert call("restore", fresh, json.dumps(document))["changed"] == []
+    assert call("restore", fresh, json.dumps(document))["written"] == []
     (fresh / "var/lib/hailo-whisper/models/base").mkdir(parents=True)
     (fresh / "var/lib/hailo-whisper/models/base/manifest.json").write_text('{"files": {"model.bin": {"sha256": "cd"}}}')
     assert call("restore", fresh, json.dumps(document))["other"] == ["base"]
@@ -137,7 +137,7 @@ def test_refusal(call: Callable[..., Any], old: Path, fresh: Path, case: str) ->
 
 def test_another_host_takes_its_place_when_it_is_said(call: Callable[..., Any], old: Path, fresh: Path) -> None:
     document = call("make", old)
-    assert call("restore", fresh, json.dumps(document), host="attic", of="kitchen", check=True)["changed"]
+    assert call("restore", fresh, json.dumps(document), host="attic", of="kitchen", check=True)["written"]
 
 
 def test_a_host_without_anything_is_refused(call: Callable[..., Any], fresh: Path, old: Path) -> None:

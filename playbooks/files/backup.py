@@ -120,7 +120,7 @@ def restore(root, options, document):
     there = models(root, options)
     lacking = sorted(name for name in document["models"] if name not in there)
     other = sorted(name for name, files in document["models"].items() if name in there and there[name] != files)
-    return {"changed": changed, "lacking": lacking, "other": other}
+    return {"written": changed, "lacking": lacking, "other": other}
 
 
 def check(root, configuration):
