@@ -24,10 +24,11 @@ LINTERS = {
     "mypy-app": ["mypy", "--config-file", "pyproject.toml"],
     "mypy-house": [
         "env",
-        "MYPYPATH=app/tests/support",
+        "MYPYPATH=app/tests/support:tests/support",
         "mypy",
         "--strict",
         "--config-file=",
+        *UNTYPED,
         "--scripts-are-modules",
         "script/wheels",
         "plugins",
