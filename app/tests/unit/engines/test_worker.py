@@ -118,7 +118,9 @@ def test_trouble_crosses_as_its_sentence(worker: Worker, device: Device, tmp_pat
     assert answer.keys() == {"trouble", "sentence"}
     assert (answer["trouble"], answer["sentence"][:26]) == ("DeviceTrouble", "No Hailo device was found.")
     device.tell()
-    assert worker.handle(Message(order | {"group": "SHARED", "device": "cpu", "device_index": 0}))[0]["capabilities"]["batch"] == 1
+    assert (
+        worker.handle(Message(order | {"group": "SHARED", "device": "cpu", "device_index": 0}))[0]["capabilities"]["batch"] == 1
+    )
     device.tell("infer raise 62")
     with Waveform.of(np.zeros(RATE, np.float32)) as waveform:
         sound = {"waveforms": [RATE], "windows": [[0, 0, RATE]], "options": OPTIONS}
