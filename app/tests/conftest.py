@@ -32,8 +32,12 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
-    """Say so at the end."""
-    if told := config.stash.get(LEFT_OUT, None):
+    """Say so at the end; where others run the tests (xdist), what they left out is not known by its number."""
+    told = config.stash.get(LEFT_OUT, None)
+    if not told and config.pluginmanager.hasplugin("dsession") and any("contract" in given for given in config.args):
+        lacks = nvidia.lacking(nvidia.survey(Path("/")))
+        told = lacks and f"the tests marked gpu were left out: {lacks}"
+    if told:
         terminalreporter.write_line(told)
 
 

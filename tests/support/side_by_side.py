@@ -11,7 +11,7 @@ SCENARIOS = "tests/test_molecule.py"
 # These share servers that take seconds to start, so that one worker has them all. The files of the other tests go where there is room.
 TOGETHER = ("app/tests/contract/", "app/tests/conformance/")
 # What takes minutes in one piece comes first, so that what is short is left to even out the end. The package is before the scenarios that install it.
-ORDER = ("tests/test_package.py", SCENARIOS, *TOGETHER, "app/tests/server/", "tests/test_lint.py")
+ORDER = ("tests/test_package.py", SCENARIOS, "tests/test_container.py", *TOGETHER, "app/tests/server/", "tests/test_lint.py")
 
 
 def unit(nodeid: str) -> str:
