@@ -45,7 +45,7 @@ class Container:
 
     def __init__(self, image: str, *options: str) -> None:
         self.name = f"hailo-whisper-test-{uuid.uuid4().hex[:8]}"
-        run("podman", "run", "--detach", "--init", f"--name={self.name}", "--network=none", *HARDENED, *options, image)
+        run("podman", "run", "--detach", f"--name={self.name}", "--network=none", *HARDENED, *options, image)
 
     def exec(self, *command: str, check: bool = True) -> "subprocess.CompletedProcess[str]":
         return run("podman", "exec", self.name, *command, check=check)
