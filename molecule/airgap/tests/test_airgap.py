@@ -1,5 +1,7 @@
 """A machine without a network, deployed from a bundle: it transcribes, and nothing of it needs what is not there."""
 
+import json
+import os
 import sys
 import time
 from pathlib import Path
@@ -43,4 +45,15 @@ def test_apt_keeps_to_the_bundle_without_waiting(host: Host) -> None:
 
 
 def test_nothing_is_left_of_the_way(host: Host) -> None:
-    assert host.run("find / -xdev -name '*.deb' -not -path '/proc/*'").stdout == ""
+    assert host.check_output("ls /var/lib/hailo-whisper-repository") == "dists"
+    assert host.run("find / -xdev -name 'hailo-whisper*.deb' -o -xdev -name '*.hailo-whisper'").stdout == ""
+
+
+def test_the_bundle_has_what_a_minimal_debian_lacks() -> None:
+    bundle = Path(os.environ["CACHE"]) / "airgap/operator/bundle"
+    packages = {package["name"] for package in json.loads((bundle / "bundle.json").read_text())["packages"]}
+    # The machine has these already, so that it does not show it.
+    assert {"hailo-whisper", "python3", "python3-apt", "python3.11-minimal", "libexpat1"} <= packages
+    assert not {"libc6", "dpkg", "apt", "systemd"} & packages
+    there = {path.name.partition("_")[0] for path in (bundle / "repository/pool").rglob("*.deb")}
+    assert there == packages
