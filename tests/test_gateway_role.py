@@ -20,15 +20,15 @@ from polling import until
 Playbook = Callable[..., "subprocess.CompletedProcess[str]"]
 
 AUTHORITY = "roles/gateway/files/authority.py"
-KEYS = {"hailo_whisper_keys": {"a": "sk-one"}}
-REACHED = {"hailo_whisper_config": {"server": {"host": "0.0.0.0"}}}
-TOWER = {"hailo_whisper_gateway": {"hosts": {"tower": {}}}}
+KEYS: dict[str, Any] = {"hailo_whisper_keys": {"a": "sk-one"}}
+REACHED: dict[str, Any] = {"hailo_whisper_config": {"server": {"host": "0.0.0.0"}}}
+TOWER: dict[str, Any] = {"hailo_whisper_gateway": {"hosts": {"tower": {}}}}
 
 
 @pytest.fixture
 def filtered(project: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., dict[str, Any]]:
     monkeypatch.syspath_prepend(str(project / "plugins/filter"))
-    from gateway import nodes  # type: ignore[import-not-found]
+    from gateway import nodes
 
     def run(hosts: dict[str, Any], names: list[str] | None = None) -> dict[str, Any]:
         found: dict[str, Any] = nodes(names or list(hosts), hosts)
@@ -38,14 +38,20 @@ def filtered(project: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., di
 
 
 def test_the_nodes_of_an_inventory(filtered: Callable[..., dict[str, Any]]) -> None:
-    hosts = {
+    hosts: dict[str, dict[str, Any]] = {
         "kitchen": {"ansible_host": "192.0.2.10", **REACHED},
         "office": {
             "ansible_host": "2001:db8::1",
-            "hailo_whisper_config": {"server": {"host": "::", "port": 8080}, "limits": {"deadline_factor": 1, "stall_seconds": 30}},
+            "hailo_whisper_config": {
+                "server": {"host": "::", "port": 8080},
+                "limits": {"deadline_factor": 1, "stall_seconds": 30},
+            },
             "hailo_whisper_gateway_weight": 200,
         },
-        "far away": {"hailo_whisper_gateway_address": "vpn.example:443", "hailo_whisper_config": {"server": None, "limits": {"duration_seconds": 28800}}},
+        "far away": {
+            "hailo_whisper_gateway_address": "vpn.example:443",
+            "hailo_whisper_config": {"server": None, "limits": {"duration_seconds": 28800}},
+        },
     }
     found = filtered({name: each | KEYS for name, each in hosts.items()})
     assert found["mistakes"] == []
@@ -121,8 +127,14 @@ def playbook(project: Path, tmp_path: Path) -> Playbook:
 
 
 REFUSALS: dict[str, tuple[dict[str, Any], str]] = {
-    "nobody": (TOWER, "There is no appliance behind the gateway tower. Put the machines into the group hailo_whisper of the inventory"),
-    "alone": (TOWER | {"hailo_whisper": {"hosts": {"kitchen": {}}}}, "The service of kitchen is there for the machine itself alone."),
+    "nobody": (
+        TOWER,
+        "There is no appliance behind the gateway tower. Put the machines into the group hailo_whisper of the inventory",
+    ),
+    "alone": (
+        TOWER | {"hailo_whisper": {"hosts": {"kitchen": {}}}},
+        "The service of kitchen is there for the machine itself alone.",
+    ),
     "half-a-certificate": (
         {
             "hailo_whisper_gateway": {"hosts": {"tower": {"hailo_whisper_gateway_tls": "given"}}},
@@ -140,7 +152,10 @@ REFUSALS: dict[str, tuple[dict[str, Any], str]] = {
         "asks the clients for certificates, which needs TLS",
     ),
     "tls": (
-        {"hailo_whisper_gateway": {"hosts": {"tower": {"hailo_whisper_gateway_tls": False}}}, "hailo_whisper": {"hosts": {"kitchen": REACHED}}},
+        {
+            "hailo_whisper_gateway": {"hosts": {"tower": {"hailo_whisper_gateway_tls": False}}},
+            "hailo_whisper": {"hosts": {"kitchen": REACHED}},
+        },
         "value of gateway_tls must be one of: own, given, none, got: False",
     ),
 }
@@ -184,7 +199,10 @@ def public(key: str) -> str:
 class TestAuthority:
     def test_a_certificate_stays_as_long_as_it_will_do(self, project: Path, tmp_path: Path, key: str) -> None:
         folder = tmp_path / "authority"
-        sign = lambda present, *names: authority(project, "sign", str(folder), *names, key=public(key), certificate=present)  # noqa: E731
+
+        def sign(present: str, *names: str) -> "subprocess.CompletedProcess[str]":
+            return authority(project, "sign", str(folder), *names, key=public(key), certificate=present)
+
         first = sign("", "speech.example", "192.0.2.20")
         assert first.returncode == 0, first.stderr
         shown = openssl("x509", "-noout", "-ext", "subjectAltName,extendedKeyUsage", given=first.stdout)
@@ -195,7 +213,9 @@ class TestAuthority:
         assert (folder / "ca.key").stat().st_mode & 0o777 == 0o600
         assert sign(first.stdout, "speech.example", "192.0.2.20").stdout == first.stdout
         assert sign(first.stdout, "speech.example").stdout != first.stdout
-        other = authority(project, "sign", str(tmp_path / "other"), "speech.example", "192.0.2.20", key=public(key), certificate=first.stdout)
+        other = authority(
+            project, "sign", str(tmp_path / "other"), "speech.example", "192.0.2.20", key=public(key), certificate=first.stdout
+        )
         assert other.stdout != first.stdout, "it is another authority's"
 
     def test_one_that_ends_soon_is_replaced(self, project: Path, tmp_path: Path, key: str) -> None:
@@ -204,7 +224,9 @@ class TestAuthority:
         short.write_text(program.replace("DAYS = 825", "DAYS = 60"))
         folder = str(tmp_path / "authority")
         given = json.dumps({"key": public(key), "certificate": ""})
-        first = subprocess.run([sys.executable, str(short), "sign", folder, "a"], input=given, capture_output=True, text=True, check=True).stdout
+        first = subprocess.run(
+            [sys.executable, str(short), "sign", folder, "a"], input=given, capture_output=True, text=True, check=True
+        ).stdout
         second = authority(project, "sign", folder, "a", key=public(key), certificate=first).stdout
         ends = openssl("x509", "-noout", "-enddate", given=second).strip().partition("=")[2]
         end = datetime.datetime.strptime(ends, "%b %d %H:%M:%S %Y %Z").replace(tzinfo=datetime.UTC)
@@ -250,9 +272,13 @@ def test_haproxy_has_nothing_to_say_of_the_configuration(tmp_path: Path) -> None
     """Also no warning: a later version would refuse what is warned of now."""
     config = render(tmp_path, {"kitchen": REACHED | {"ansible_host": "192.0.2.1"}}, gateway_tls="none", gateway_port=8080)
     # This machine has no such user.
-    config.write_text("\n".join(line for line in config.read_text().splitlines() if line.split()[:1] not in (["user"], ["group"])))
+    config.write_text(
+        "\n".join(line for line in config.read_text().splitlines() if line.split()[:1] not in (["user"], ["group"]))
+    )
     text = config.read_text().replace("user root group root ", "")
     config.write_text(text + "\n")
+    # The role makes it.
+    (tmp_path / "state").write_text("1\n")
     done = subprocess.run([haproxy(), "-c", "-f", str(config)], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert "[WARNING]" not in done.stderr
@@ -265,20 +291,19 @@ def test_tls_by_the_own_authority_and_certificates_of_clients(project: Path, tmp
     authority(project, "client", str(folder), "kitchen")
     etc = tmp_path / "gateway/etc"
     with appliance() as played:
-
-        def prepare() -> None:
-            etc.mkdir(parents=True)
-            (etc / "gateway.pem").write_text(signed)
-            (etc / "gateway.pem.key").write_text(key)
-            (etc / "clients.pem").write_text((folder / "ca.crt").read_text())
-
-        prepare()
+        etc.mkdir(parents=True)
+        (etc / "gateway.pem").write_text(signed)
+        (etc / "gateway.pem.key").write_text(key)
+        (etc / "clients.pem").write_text((folder / "ca.crt").read_text())
         variables = {"gateway_tls": "own", "gateway_clients_ca": str(folder / "ca.crt")}
         with gateway(tmp_path / "gateway", {"kitchen": played.host}, {"inter 2s": "inter 200ms"}, **variables) as front:
             context = ssl.create_default_context(cafile=str(folder / "ca.crt"))
             url = f"https://127.0.0.1:{front.port}"
             until(lambda: front.ready() == {"kitchen"})
-            with httpx.Client(verify=context, trust_env=False) as stranger, pytest.raises((httpx.ReadError, httpx.RemoteProtocolError)):
+            with (
+                httpx.Client(verify=context, trust_env=False) as stranger,
+                pytest.raises((httpx.ReadError, httpx.RemoteProtocolError)),
+            ):
                 stranger.get(f"{url}/health")
             known = ssl.create_default_context(cafile=str(folder / "ca.crt"))
             known.load_cert_chain(folder / "clients/kitchen.crt", folder / "clients/kitchen.key")

@@ -53,9 +53,7 @@ def _twice(found: list[dict[str, Any]], field: str, what: str) -> list[str]:
     owners: dict[str, list[str]] = {}
     for node in found:
         owners.setdefault(node[field], []).append(node["name"])
-    return [
-        f"{' and '.join(names)} {what} {value} both. Give each its own." for value, names in owners.items() if len(names) > 1
-    ]
+    return [f"{' and '.join(names)} {what} {value} both. Give each its own." for value, names in owners.items() if len(names) > 1]
 
 
 def _keys(hosts: Mapping[str, Mapping[str, Any]]) -> list[str]:

@@ -12,7 +12,7 @@ import pytest
 from gateways import Gateway, gateway
 from playing_appliance import Appliance, appliance
 from polling import until
-from serving import free_port
+from ports import free_port
 
 # Hours become seconds, and the looks are more frequent.
 QUICK = {"timeout client 80s": "timeout client 2s", "inter 2s": "inter 200ms", "timeout check 3s": "timeout check 1s"}
@@ -132,7 +132,10 @@ class TestWhatIsSentOnce:
         assert len(played[0].seen + played[1].seen) == 1
 
     def test_the_official_sdk_sends_it_again_by_itself(self, front: Gateway, played: list[Appliance]) -> None:
-        with openai.OpenAI(base_url=front.url, api_key="sk-mine", max_retries=1) as client, pytest.raises(openai.InternalServerError):
+        with (
+            openai.OpenAI(base_url=front.url, api_key="sk-mine", max_retries=1) as client,
+            pytest.raises(openai.InternalServerError),
+        ):
             client.post("/cut", cast_to=object, body={})
         assert len(played[0].seen + played[1].seen) == 2, "once more, as its max_retries says"
 
@@ -194,7 +197,10 @@ class TestItself:
 
     def test_its_own_are_on_the_statistics_port(self, front: Gateway) -> None:
         base = f"http://127.0.0.1:{front.statistics}"
-        assert 'haproxy_server_status{proxy="appliances",server="kitchen",state="UP"} 1' in httpx.get(f"{base}/metrics", trust_env=False).text
+        assert (
+            'haproxy_server_status{proxy="appliances",server="kitchen",state="UP"} 1'
+            in httpx.get(f"{base}/metrics", trust_env=False).text
+        )
         assert "Statistics Report" in httpx.get(base, trust_env=False).text
 
     @pytest.mark.parametrize("sent", [b"this is no HTTP\r\n\r\n", b"GET / HTTP/1.1\r\nX: " + b"x" * 40_000 + b"\r\n\r\n"])

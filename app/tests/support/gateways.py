@@ -15,7 +15,7 @@ from typing import Any
 
 import httpx
 from polling import until
-from serving import free_port
+from ports import free_port
 
 PROJECT = Path(__file__).resolve().parents[3]
 ROLE = PROJECT / "roles/gateway"
@@ -43,7 +43,10 @@ def render(folder: Path, nodes: Mapping[str, Mapping[str, Any]], **variables: An
         "ansible_connection": "local",
         "ansible_python_interpreter": sys.executable,
     }
-    inventory = {"hailo_whisper": {"hosts": {name: dict(each) for name, each in nodes.items()}}, "gateways": {"hosts": {"tower": {}}}}
+    inventory = {
+        "hailo_whisper": {"hosts": {name: dict(each) for name, each in nodes.items()}},
+        "gateways": {"hosts": {"tower": {}}},
+    }
     (folder / "hosts.yml").write_text(json.dumps(inventory))
     template = "ansible.builtin.template"
     play = {
@@ -52,7 +55,11 @@ def render(folder: Path, nodes: Mapping[str, Mapping[str, Any]], **variables: An
         "vars_files": [str(ROLE / "defaults/main.yml"), str(ROLE / "vars/main.yml")],
         "tasks": [
             {
-                template: {"src": str(ROLE / "templates/error.http.j2"), "dest": f"{etc}/errors/{{{{ item }}}}.http", "mode": "0644"},
+                template: {
+                    "src": str(ROLE / "templates/error.http.j2"),
+                    "dest": f"{etc}/errors/{{{{ item }}}}.http",
+                    "mode": "0644",
+                },
                 "loop": "{{ gateway_errors | list }}",
             },
             {template: {"src": str(ROLE / "templates/haproxy.cfg.j2"), "dest": "{{ gateway_config }}", "mode": "0644"}},
@@ -115,17 +122,21 @@ class Gateway:
 
 
 @contextlib.contextmanager
-def gateway(folder: Path, nodes: Mapping[str, Mapping[str, Any]], quick: Mapping[str, str] | None = None, **variables: Any) -> Iterator[Gateway]:
+def gateway(
+    folder: Path, nodes: Mapping[str, Mapping[str, Any]], quick: Mapping[str, str] | None = None, **variables: Any
+) -> Iterator[Gateway]:
     """Run one before the hosts. `quick` replaces parts of the configuration, so that nobody waits for hours."""
     folder.mkdir(exist_ok=True)
     port, statistics = free_port(), free_port()
-    config = render(folder, nodes, gateway_port=port, gateway_statistics=f"127.0.0.1:{statistics}", **{"gateway_tls": "none"} | variables)
+    config = render(
+        folder, nodes, gateway_port=port, gateway_statistics=f"127.0.0.1:{statistics}", **{"gateway_tls": "none"} | variables
+    )
     text = NOT_HERE.sub("", config.read_text())
     for old, new in (quick or {}).items():
         assert old in text, old
         text = text.replace(old, new)
     config.write_text(text)
-    (folder / "state").touch()
+    (folder / "state").write_text("1\n")
     with (folder / "log").open("wb") as log:
         process = subprocess.Popen(
             [haproxy(), "-W", "-f", str(config), "-S", str(folder / "master.sock")],

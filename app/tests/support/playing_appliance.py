@@ -55,7 +55,7 @@ class Handler(BaseHTTPRequestHandler):
             return
         self._serve()
 
-    do_POST = do_GET
+    do_POST = do_GET  # noqa: N815 (the name is http.server's)
 
     def _serve(self) -> None:
         path, _, argument = self.path.strip("/").partition("/")
@@ -120,7 +120,9 @@ class Handler(BaseHTTPRequestHandler):
         self.send_header("connection", "upgrade")
         self.send_header("upgrade", "websocket")
         # By RFC 6455, and HAProxy looks.
-        digest = hashlib.sha1(f"{self.headers['sec-websocket-key']}258EAFA5-E914-47DA-95CA-C5AB0DC85B11".encode(), usedforsecurity=False)
+        digest = hashlib.sha1(
+            f"{self.headers['sec-websocket-key']}258EAFA5-E914-47DA-95CA-C5AB0DC85B11".encode(), usedforsecurity=False
+        )
         self.send_header("sec-websocket-accept", base64.b64encode(digest.digest()).decode())
         self.end_headers()
         self.close_connection = True

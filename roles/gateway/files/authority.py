@@ -29,7 +29,9 @@ def main() -> int:
     """Run the command line."""
     parser = argparse.ArgumentParser(description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True)
-    sign = commands.add_parser("sign", help="print the certificate for {'key': public key, 'certificate': the present one or ''} on stdin")
+    sign = commands.add_parser(
+        "sign", help="print the certificate for {'key': public key, 'certificate': the present one or ''} on stdin"
+    )
     sign.add_argument("folder", type=Path)
     sign.add_argument("names", nargs="+", help="names and addresses that it is for")
     client = commands.add_parser("client", help="make a client's key and certificate, in the folder clients/ of the authority")
@@ -141,7 +143,9 @@ def match(certificate: str, key: str) -> None:
     try:
         first = x509.load_pem_x509_certificates(certificate.encode())[0]
     except ValueError:
-        raise Refusal("hailo_whisper_gateway_certificate has no certificate in PEM. Give the chain, the gateway's own first.") from None
+        raise Refusal(
+            "hailo_whisper_gateway_certificate has no certificate in PEM. Give the chain, the gateway's own first."
+        ) from None
     try:
         private = serialization.load_pem_private_key(key.encode(), None)
     except (ValueError, TypeError):
@@ -156,7 +160,11 @@ def _begin(subject: x509.Name, issuer: x509.Name, key: ec.EllipticCurvePublicKey
     # A clock that is a little behind is no reason to refuse it.
     now = datetime.datetime.now(datetime.UTC) - datetime.timedelta(hours=1)
     builder = x509.CertificateBuilder().subject_name(subject).issuer_name(issuer).public_key(key)
-    return builder.serial_number(x509.random_serial_number()).not_valid_before(now).not_valid_after(now + datetime.timedelta(days=days))
+    return (
+        builder.serial_number(x509.random_serial_number())
+        .not_valid_before(now)
+        .not_valid_after(now + datetime.timedelta(days=days))
+    )
 
 
 def _left(certificate: x509.Certificate) -> datetime.timedelta:
@@ -184,7 +192,7 @@ def _pem(certificate: x509.Certificate) -> bytes:
 
 def _write(path: Path, content: bytes, mode: int) -> None:
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
-    with open(descriptor, "wb") as stream:
+    with os.fdopen(descriptor, "wb") as stream:
         stream.write(content)
 
 
