@@ -16,7 +16,8 @@ UNITS = "usr/lib/systemd/system/hailo-whisper*", "etc/systemd/system/hailo-whisp
 # As patterns below the root: what the roles, the package, the repository of packages and the service itself make.
 PLACED = (
     *UNITS,
-    "usr/bin/hailo-whisper",
+    "usr/bin/hailo-whisper*",
+    "usr/lib/hailo-whisper",
     "opt/hailo-whisper",
     "opt/hailo-whisper-pull",
     "etc/hailo-whisper-pull",
