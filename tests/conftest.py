@@ -1,9 +1,14 @@
 """The tests at the root are about the house: its roles, its scripts, its linters."""
 
+import contextlib
 import os
+import shlex
+import signal
 import subprocess
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -16,13 +21,47 @@ def project() -> Path:
 
 
 @pytest.fixture
-def stream(capfd: pytest.CaptureFixture[str]) -> Callable[..., int]:
-    """Run a command in the project with its output shown as it comes, and return its exit status."""
+def stream(capfd: pytest.CaptureFixture[str], request: pytest.FixtureRequest) -> Callable[..., int]:
+    """Run a command in the project with its output shown as it comes, and return its exit status.
+
+    Beside other tests, each line says which test it is of; if that fails, all of them are shown once more, in one piece.
+    """
+    beside = hasattr(request.config, "workerinput")
 
     def run(*command: str, **environment: str) -> int:
-        with capfd.disabled():
-            print(f"\n$ {' '.join(command)}", flush=True)
-            done = subprocess.run(command, cwd=PROJECT, env=os.environ | environment, stdin=subprocess.DEVNULL, check=False)
-        return done.returncode
+        options: dict[str, Any] = {"cwd": PROJECT, "env": os.environ | environment, "stdin": subprocess.DEVNULL}
+        called = f"$ {shlex.join(command)}\n"
+        if not beside:
+            with capfd.disabled():
+                print(f"\n{called}", end="", flush=True)
+                return subprocess.run(command, **options, check=False).returncode
+        label = request.node.name.encode()
+        lines = [called.encode()]
+        # A worker's standard output is nobody's; its standard error is that of the run. One write a line, so that none is torn by another's.
+        with capfd.disabled(), _group(command, options) as process:
+            assert process.stdout
+            os.write(2, label + b" | " + lines[0])
+            for line in process.stdout:
+                lines.append(line)
+                os.write(2, label + b" | " + line)
+        sys.stdout.write(b"".join(lines).decode(errors="replace"))
+        return process.returncode
 
     return run
+
+
+@contextlib.contextmanager
+def _group(command: tuple[str, ...], options: dict[str, Any]) -> Iterator["subprocess.Popen[bytes]"]:
+    """A process and all that it starts, which end when the run is interrupted: a worker of pytest-xdist may be told to end by itself alone."""
+    with subprocess.Popen(
+        command, **options, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True
+    ) as process:
+        try:
+            yield process
+        except BaseException:
+            for number, seconds in ((signal.SIGINT, 3), (signal.SIGKILL, 1)):
+                with contextlib.suppress(ProcessLookupError):
+                    os.killpg(process.pid, number)
+                with contextlib.suppress(subprocess.TimeoutExpired):
+                    process.wait(seconds)
+            raise

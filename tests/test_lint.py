@@ -24,10 +24,11 @@ LINTERS = {
     "mypy-app": ["mypy", "--config-file", "pyproject.toml"],
     "mypy-house": [
         "env",
-        "MYPYPATH=app/tests/support",
+        "MYPYPATH=app/tests/support:tests/support",
         "mypy",
         "--strict",
         "--config-file=",
+        *UNTYPED,
         "--scripts-are-modules",
         "script/wheels",
         "plugins",
@@ -47,6 +48,7 @@ LINTERS = {
     "mypy-molecule": ["mypy", "--strict", "--config-file=", *UNTYPED, "."],
     "mypy-molecule-hailo": ["env", "MYPYPATH=../../default/tests", "mypy", "--strict", "--config-file=", *UNTYPED, "."],
     "mypy-molecule-deb": ["env", "MYPYPATH=../../default/tests", "mypy", "--strict", "--config-file=", *UNTYPED, "."],
+    "mypy-molecule-upgrade": ["env", "MYPYPATH=../../default/tests", "mypy", "--strict", "--config-file=", *UNTYPED, "."],
     "yamllint": ["yamllint", "--strict", "."],
     "ansible-lint": ["ansible-lint", "--offline"],
     "shellcheck": ["shellcheck", "--external-sources", "--source-path=."],
@@ -58,6 +60,7 @@ FOLDERS = {
     "mypy-molecule": "molecule/default/tests",
     "mypy-molecule-hailo": "molecule/hailo/tests",
     "mypy-molecule-deb": "molecule/deb/tests",
+    "mypy-molecule-upgrade": "molecule/upgrade/tests",
 }
 
 

@@ -1,7 +1,9 @@
 """What the role preflight refuses, and that it says what to do. It runs against this machine, with its measures overridden."""
 
+import importlib.util
 import json
 import os
+import re
 import socket
 import subprocess
 from collections.abc import Callable, Iterator
@@ -29,11 +31,11 @@ def preflight(project: Path, tmp_path: Path) -> Preflight:
     play = [{"hosts": "all", "gather_facts": True, "gather_subset": ["!all", "!min", "distribution"], "roles": ["preflight"]}]
     (tmp_path / "play.yml").write_text(json.dumps(play))
 
-    def run(**variables: Any) -> "subprocess.CompletedProcess[str]":
+    def run(*arguments: str, **variables: Any) -> "subprocess.CompletedProcess[str]":
         chosen = {name: value for name, value in (FITS | variables).items() if value is not None}
         command = ["ansible-playbook", "--inventory=this-machine,", "--connection=local", "--check", str(tmp_path / "play.yml")]
         return subprocess.run(
-            [*command, "--extra-vars", json.dumps(chosen)],
+            [*command, "--extra-vars", json.dumps(chosen), *arguments],
             cwd=project,
             # One line for a message, however long it is.
             env=os.environ
@@ -89,6 +91,64 @@ def test_refusal(preflight: Preflight, case: str) -> None:
     assert done.returncode != 0, done.stdout
     for sentence in sentences:
         assert sentence in done.stdout + done.stderr
+
+
+MISTAKES: dict[str, tuple[dict[str, Any], str]] = {
+    "misspelt": (
+        {"hailo_whisper_modle": "tiny"},
+        "Nothing reads the variable hailo_whisper_modle of this-machine. Did you mean hailo_whisper_model?",
+    ),
+    "unknown": (
+        {"hailo_whisper_colour_of_the_cupboard": "red"},
+        "Take it out, or give it a name without hailo_whisper_ if it is your own.",
+    ),
+    "two-accelerators": (
+        {"groups": {"hailo_whisper_npu": ["this-machine"], "hailo_whisper_cpu": ["other", "this-machine"]}},
+        "this-machine is in the groups hailo_whisper_npu and hailo_whisper_cpu, and transcribes on one of these.",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", MISTAKES)
+def test_a_mistake_in_the_inventory(preflight: Preflight, tmp_path: Path, case: str) -> None:
+    """With any tags: whoever changes the configuration alone misspells a name as easily."""
+    variables, sentence = MISTAKES[case]
+    inventory: dict[str, Any] = {
+        group: {"hosts": {host: {} for host in hosts}} for group, hosts in variables.get("groups", {}).items()
+    }
+    own = {name: value for name, value in variables.items() if name != "groups"}
+    (tmp_path / "hosts.yml").write_text(json.dumps(inventory | {"all": {"hosts": {"this-machine": own}}}))
+    done = preflight("--inventory", str(tmp_path / "hosts.yml"), "--limit=this-machine", "--tags=config")
+    assert done.returncode != 0
+    assert sentence in done.stdout
+
+
+def test_every_variable_of_the_example_is_read(project: Path) -> None:
+    """Those in comments too, which somebody will take the sign from."""
+    known = inventory_filter(project).known(str(project))
+    texts = [path.read_text() for path in (project / "inventory").rglob("*.yml")]
+    named = {name for text in texts for name in re.findall(r"^[ #]*(hailo_whisper_\w+):", text, re.MULTILINE)}
+    groups = {"hailo_whisper_npu", "hailo_whisper_gpu", "hailo_whisper_cpu"}
+    assert len(named) > 10
+    assert named - groups <= known
+
+
+def test_a_long_list_of_hosts_is_cut_short(project: Path) -> None:
+    hosts = [f"host{number}" for number in range(500)]
+    hostvars = {host: {"hailo_whisper_prot": 1, "vault_hailo_whisper_key": "x"} for host in hosts}
+    found = inventory_filter(project).mistakes(hosts, hostvars, {}, [], str(project))
+    assert len(found) == 1
+    assert found[0].startswith("Nothing reads the variable hailo_whisper_prot of host0, host1, host2 and 497 more.")
+
+
+def inventory_filter(project: Path) -> Any:
+    """The filter's module, as Ansible loads it."""
+    found = importlib.util.spec_from_file_location("inventory_filter", project / "plugins/filter/inventory.py")
+    assert found
+    assert found.loader
+    module = importlib.util.module_from_spec(found)
+    found.loader.exec_module(module)
+    return module
 
 
 def test_a_smaller_model_fits_where_a_larger_does_not(preflight: Preflight) -> None:

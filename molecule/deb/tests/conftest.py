@@ -1,4 +1,4 @@
-"""The order of the tests: the package's own come last, because they end with its removal."""
+"""The order of the tests: the package's own come last, because they change it."""
 
 from pathlib import Path
 

@@ -1,11 +1,8 @@
-"""The package on a machine: nothing beside it below /opt, the configuration at boot, and an installation under requests."""
+"""The package on a machine: nothing beside it below /opt, the configuration at boot, and an accelerator's package."""
 
 import sys
-import threading
-import time
 from pathlib import Path
 
-import httpx
 from testinfra.host import Host
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "default/tests"))
@@ -13,9 +10,6 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "default/tests"))
 from service import Service
 
 SOURCE = "/etc/hailo/hailo-whisper.yaml"
-INSTALL = (
-    "DEBIAN_FRONTEND=noninteractive apt-get install --yes --reinstall --no-install-recommends /srv/packages/hailo-whisper_*.deb"
-)
 
 
 def test_every_file_is_as_the_package_has_it(host: Host) -> None:
@@ -57,41 +51,6 @@ def test_a_refused_configuration_is_told_and_the_last_one_stays(host: Host) -> N
     finally:
         host.check_output(f"mv /root/kept.yaml {SOURCE}")
         host.check_output("systemctl restart hailo-whisper-config.service")
-
-
-def test_an_installation_under_requests_loses_none_and_keeps_the_configuration(host: Host) -> None:
-    service = Service(str(host.backend.name))
-    service.await_ready()
-    before = host.file(SOURCE).sha256sum, host.check_output("systemctl show --property=MainPID --value hailo-whisper.service")
-    answered: list[str] = []
-    failed: list[str] = []
-    done = threading.Event()
-
-    def send() -> None:
-        while not done.is_set():
-            try:
-                answered.append(service.transcribe(keep=False))
-            except httpx.HTTPError as error:
-                failed.append(repr(error))
-
-    sender = threading.Thread(target=send)
-    sender.start()
-    try:
-        while not answered and not failed:
-            time.sleep(0.05)
-        host.check_output(INSTALL)
-        late = len(answered) + 3
-        end = time.monotonic() + 60
-        while len(answered) < late and time.monotonic() < end:
-            time.sleep(0.05)
-    finally:
-        done.set()
-        sender.join(120)
-    assert failed == []
-    assert len(answered) >= late
-    after = host.file(SOURCE).sha256sum, host.check_output("systemctl show --property=MainPID --value hailo-whisper.service")
-    assert after[0] == before[0]
-    assert after[1] != before[1], "the new program runs"
 
 
 def test_the_package_for_a_hailo_npu_opens_the_device_and_closes_it_again(host: Host) -> None:
