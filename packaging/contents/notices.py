@@ -109,9 +109,7 @@ def _grouped(libraries: Iterable[Library]) -> list[list[Library]]:
 def _of_libraries(group: list[Library]) -> str:
     first = group[0]
     files = [f"{SITE}/{library.path}" for library in group]
-    return _paragraph(
-        files, [f"Copyright {first.holder}"], first.licence, f"{first.project}, {first.home}", known(first.licence)
-    )
+    return _paragraph(files, [f"Copyright {first.holder}"], first.licence, f"{first.project}, {first.home}", known(first.licence))
 
 
 def known(licence: str) -> str:

@@ -54,20 +54,26 @@ def _stage(wheels: list[Path], lock: Path, into: Path) -> None:
             name, version = _project(archive)
             taken = [member for member in archive.infolist() if DISTRIBUTABLE.fullmatch(member.filename)]
             if not taken:
-                raise LookupError(f"{wheel.name} has no library that may be handed on. See what is in it, and DISTRIBUTABLE in {__file__}.")
+                raise LookupError(
+                    f"{wheel.name} has no library that may be handed on. See what is in it, and DISTRIBUTABLE in {__file__}."
+                )
             files = {member.filename: _take(archive, member, libraries) for member in taken}
             agreements |= {archive.read(member).decode() for member in archive.namelist() if AGREEMENT.fullmatch(member)}
             dates |= {datetime(*member.date_time, tzinfo=UTC) for member in archive.infolist()}
         components.append(_component(name, version, files))
     cublas = [one["version"] for one in components if one["name"] == "nvidia-cublas-cu12"]
     if len(cublas) != 1 or len(agreements) != 1:
-        raise LookupError(f"the wheels should be those of {lock}, with one agreement for all; there are: {', '.join(wheel.name for wheel in wheels) or 'none'}.")
+        raise LookupError(
+            f"the wheels should be those of {lock}, with one agreement for all; there are: {', '.join(wheel.name for wheel in wheels) or 'none'}."
+        )
     version, when = f"{cublas[0]}+{REVISION}", max(dates)
     # The role's stamp, by which the two know each other's work.
     (libraries / "installed").write_text(f"lock {hashlib.sha256(lock.read_bytes()).hexdigest()}\n", encoding="utf-8")
     (into / "sbom.cdx.json").write_text(_bill(components, version, when), encoding="utf-8")
     head = (HERE / "copyright.in").read_text(encoding="utf-8")
-    (into / "debian/copyright").write_text(head + "".join(map(_line, agreements.pop().expandtabs().splitlines())), encoding="utf-8")
+    (into / "debian/copyright").write_text(
+        head + "".join(map(_line, agreements.pop().expandtabs().splitlines())), encoding="utf-8"
+    )
     (into / "debian/changelog").write_text(
         f"hailo-whisper-cuda ({version}) unstable; urgency=medium\n\n  * The libraries of the wheels that nvidia.lock pins.\n\n"
         f" -- hailo-whisper contributors <hailo-whisper@users.noreply.github.com>  {format_datetime(when)}\n",
@@ -95,10 +101,19 @@ def _take(archive: zipfile.ZipFile, member: zipfile.ZipInfo, into: Path) -> str:
 def _component(name: str, version: str, files: dict[str, str]) -> dict[str, str | list[dict[str, object]]]:
     licence: dict[str, object] = {"license": {"name": "NVIDIA Software License Agreement and CUDA Supplement"}}
     parts: list[dict[str, object]] = [
-        {"type": "file", "name": f"/{PLACE}/{path}", "hashes": [{"alg": "SHA-256", "content": digest}]} for path, digest in files.items()
+        {"type": "file", "name": f"/{PLACE}/{path}", "hashes": [{"alg": "SHA-256", "content": digest}]}
+        for path, digest in files.items()
     ]
     purl = f"pkg:pypi/{name}@{version}"
-    return {"type": "library", "bom-ref": purl, "name": name, "version": version, "purl": purl, "licenses": [licence], "components": parts}
+    return {
+        "type": "library",
+        "bom-ref": purl,
+        "name": name,
+        "version": version,
+        "purl": purl,
+        "licenses": [licence],
+        "components": parts,
+    }
 
 
 def _bill(components: list[dict[str, str | list[dict[str, object]]]], version: str, when: datetime) -> str:

@@ -4,10 +4,9 @@ import email.utils
 import re
 import textwrap
 
+from contents import notices
 from hailo_whisper.failure import Failure
 from hailo_whisper.models.catalog import Model
-
-from contents import notices
 
 # Who has the rights in the models of a family, as their authors say it.
 HOLDERS = {
@@ -111,6 +110,4 @@ def copyright_of(model: Model) -> str:
 
 
 def _indented(text: str) -> list[str]:
-    return textwrap.wrap(
-        text, COLUMNS, initial_indent=" ", subsequent_indent=" ", break_long_words=False, break_on_hyphens=False
-    )
+    return textwrap.wrap(text, COLUMNS, initial_indent=" ", subsequent_indent=" ", break_long_words=False, break_on_hyphens=False)
