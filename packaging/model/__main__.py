@@ -24,11 +24,14 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("name", help="of the model")
     parser.add_argument("--store", type=Path, required=True, help="the folder of models that has it")
+    parser.add_argument(
+        "--catalog", type=Path, default=Path("/etc/hailo/models.d"), help="a folder with further models (default: %(default)s)"
+    )
     parser.add_argument("--changelog", type=Path, required=True, help="that of the service's package: the version is the same")
     parser.add_argument("--into", type=Path, required=True, help="the folder of the source tree")
     args = parser.parse_args()
     try:
-        store = Store(args.store, catalog.load(extra=Path("/etc/hailo/models.d")))
+        store = Store(args.store, catalog.load(extra=args.catalog))
         store.verify(args.name)
         model = store.model(args.name)
         _stage(model, store.folder(model.name), args.changelog.read_text(encoding="utf-8"), args.into)
