@@ -126,7 +126,7 @@ def test_a_machine_tells_what_it_has(project: Path, root: Path, systemctl: Path)
 
 def test_a_package_and_a_gpu(project: Path, root: Path, systemctl: Path) -> None:
     for name, text in {
-        "var/lib/dpkg/info/hailo-whisper.list": "",
+        "var/lib/dpkg/info/hailo-whisper.list": "/.\n/opt/hailo-whisper\n",
         "sys/bus/pci/devices/0000:01:00.0/vendor": "0x10de\n",
         "sys/bus/pci/devices/0000:01:00.0/class": "0x030000\n",
         "sys/module/nvidia/version": "550.1\n",
@@ -138,6 +138,17 @@ def test_a_package_and_a_gpu(project: Path, root: Path, systemctl: Path) -> None
     assert facts["accelerator"] == {"kind": "nvidia", "name": "NVIDIA", "driver": "550.1"}
     (root / "sys/bus/pci/devices/0000:01:00.0/class").write_text("0x040300\n")
     assert fact(project, root, f"{systemctl}:/usr/bin:/bin")["accelerator"]["kind"] == "cpu"
+
+
+def test_a_package_that_was_removed_and_not_purged_is_not_the_way(project: Path, root: Path, systemctl: Path) -> None:
+    """dpkg remembers its configuration; the program is that of the other method."""
+    listed = root / "var/lib/dpkg/info/hailo-whisper.list"
+    listed.parent.mkdir(parents=True)
+    listed.write_text("/.\n/etc\n/etc/hailo\n/etc/hailo/hailo-whisper.yaml\n")
+    os.utime(listed, (1, 1))
+    facts = fact(project, root, f"{systemctl}:/usr/bin:/bin")
+    assert facts["method"] == "venv"
+    assert facts["installed"] > "2000"
 
 
 def test_nothing_makes_it_fail(project: Path, tmp_path: Path, root: Path) -> None:
@@ -238,7 +249,7 @@ def test_what_is_not_ready_and_why(report: Any, case: str) -> None:
 DRIFTS: dict[str, tuple[dict[str, Any], str]] = {
     "version": (host(version="1.1"), "It has version 1.1, and the inventory's is 1.2."),
     "running": (host(service={"status": "ready", "version": "1.1"}), "It still runs version 1.1: restart it."),
-    "method": (host(inventory={"hailo_whisper_server_method": "deb"}), "It was installed by venv, and the inventory says deb."),
+    "method": (host(inventory={"hailo_whisper_install_method": "deb"}), "It was installed by venv, and the inventory says deb."),
     "model": (host(inventory={"hailo_whisper_model": "small"}), "model.name is base, and the inventory says small."),
     "setting": (
         host(inventory={"hailo_whisper_config": {"server": {"port": 8080}}}),

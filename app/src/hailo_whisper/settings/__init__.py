@@ -15,6 +15,7 @@ from .reading import (
     dump,
     kept,
     load,
+    names,
     parse,
     read,
 )
@@ -39,6 +40,7 @@ __all__ = [
     "kept",
     "load",
     "migrate",
+    "names",
     "parse",
     "read",
     "rewrite",
