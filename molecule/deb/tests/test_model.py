@@ -19,7 +19,9 @@ def test_installed_with_a_model_it_is_ready_without_a_network(host: Host) -> Non
     host.check_output(f"cp {SOURCE} /root/kept.yaml && cp /etc/hailo/hailo-whisper.keys /root/kept.keys")
     host.check_output(f"{APT} purge hailo-whisper && rm --recursive --force /var/lib/hailo-whisper")
     # What a site's own image brings: dpkg takes it for the administrator's.
-    host.check_output(f"mkdir --parents /etc/hailo && mv /root/kept.yaml {SOURCE} && mv /root/kept.keys /etc/hailo/hailo-whisper.keys")
+    host.check_output(
+        f"mkdir --parents /etc/hailo && mv /root/kept.yaml {SOURCE} && mv /root/kept.keys /etc/hailo/hailo-whisper.keys"
+    )
     packages = "/srv/packages/hailo-whisper_*.deb /srv/packages/hailo-whisper-model-tiny-en_*.deb"
     # In a network of its own, which is empty.
     said = host.check_output(
