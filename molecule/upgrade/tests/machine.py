@@ -40,7 +40,9 @@ class Machine:
 
     def kill_dpkg(self, version: str, when: str) -> None:
         """Install the version, and kill dpkg as soon as the command `when` succeeds on the machine."""
-        self.host.check_output(f"systemd-run --quiet --collect --unit=killed sh -c '{APT} {installation(version, KEEP)} </dev/null'")
+        self.host.check_output(
+            f"systemd-run --quiet --collect --unit=killed sh -c '{APT} {installation(version, KEEP)} </dev/null'"
+        )
         self.host.check_output(f"timeout 60 sh -c 'until {when}; do sleep 0.05; done'")
         # By its name alone, for dpkg-deb is another.
         self.host.check_output("kill -KILL $(pgrep --oldest --exact dpkg)")
