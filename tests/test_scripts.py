@@ -14,7 +14,9 @@ def run(project: Path, *command: str) -> "subprocess.CompletedProcess[str]":
     )
 
 
-@pytest.mark.parametrize("script", ["bootstrap", "demo", "test", "host", "lint", "wheels", "bench", "build-deb", "build-repo"])
+@pytest.mark.parametrize(
+    "script", ["bootstrap", "demo", "test", "host", "lint", "wheels", "bench", "build-deb", "bundle", "build-repo"]
+)
 def test_help(project: Path, script: str) -> None:
     done = run(project, f"script/{script}", "--help")
     assert done.returncode == 0, done.stderr
@@ -29,6 +31,7 @@ def test_help(project: Path, script: str) -> None:
         ("test", "has no part nonsense"),
         ("host", "Usage:"),
         ("build-deb", "does not know nonsense"),
+        ("bundle", "does not know nonsense"),
         ("build-repo", "does not know nonsense"),
     ],
 )

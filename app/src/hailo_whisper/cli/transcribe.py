@@ -24,6 +24,8 @@ from ..speech.languages import LANGUAGES
 from . import assembly
 
 DETECT = "auto"
+MOST_PARALLEL = 256
+"""Requests at a time: each holds an open file and a connection."""
 
 
 def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -34,8 +36,10 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
         description="Transcribe recordings. The results are written beside them: clip.wav gives clip.txt. What has its results "
         "already is left out, so that a run that was broken off goes on where it stopped.",
     )
-    parser.add_argument("files", nargs="+", type=Path, metavar="FILE", help="a recording, or with --recursive a folder of them")
-    parser.add_argument("--recursive", action="store_true", help="transcribe every recording in the folders that are named")
+    parser.add_argument("files", nargs="+", type=Path, metavar="FILE", help="a recording, or a folder of them")
+    parser.add_argument(
+        "--recursive", action="store_true", help="transcribe the recordings in the folders below those that are named too"
+    )
     parser.add_argument(
         "--format",
         action="append",
@@ -71,6 +75,18 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
         default=3600.0,
         metavar="SECONDS",
         help="time that the server may take for one recording (default: 3600)",
+    )
+    parser.add_argument(
+        "--parallel",
+        type=int,
+        metavar="N",
+        help="requests that the server has at a time; for a gateway, two for each machine (default: 4)",
+    )
+    parser.add_argument(
+        "--patience",
+        type=float,
+        metavar="SECONDS",
+        help="time to wait for a server that is busy, or that was there and is away (default: 600)",
     )
     parser.add_argument("--config", type=Path, metavar="FILE", help="read this file instead of searching the XDG folders")
     parser.add_argument("--verbose", action="store_true", help="say more of what goes on")
@@ -125,13 +141,23 @@ def _check(args: argparse.Namespace, formats: Sequence[str]) -> None:
     if args.language not in (None, DETECT, *LANGUAGES):
         raise Failure(f"--language is {args.language!r}, and must be an ISO 639-1 code such as `en`, or `{DETECT}`.")
     if args.server:
-        wrong = [name for name in ("beam", "config") if getattr(args, name) is not None]
-        if wrong:
-            raise Failure(f"--{wrong[0]} does nothing with --server, which has settings of its own. Leave it out.")
-        if args.language == DETECT:
-            raise Failure(f"--language {DETECT} cannot be asked of a server. Leave it out, and the server does as it is set.")
-    elif args.api_key:
-        raise Failure("--api-key is for a server. Name it with --server, or leave the key out.")
+        _check_with_server(args)
+        return
+    wrong = [name for name in ("parallel", "patience", "api_key") if getattr(args, name) is not None]
+    if wrong:
+        raise Failure(f"--{wrong[0].replace('_', '-')} is for a server. Name it with --server, or leave it out.")
+
+
+def _check_with_server(args: argparse.Namespace) -> None:
+    wrong = [name for name in ("beam", "config") if getattr(args, name) is not None]
+    if wrong:
+        raise Failure(f"--{wrong[0]} does nothing with --server, which has settings of its own. Leave it out.")
+    if args.language == DETECT:
+        raise Failure(f"--language {DETECT} cannot be asked of a server. Leave it out, and the server does as it is set.")
+    if args.parallel is not None and not 1 <= args.parallel <= MOST_PARALLEL:
+        raise Failure(f"--parallel is {args.parallel}, and must be from 1 to {MOST_PARALLEL}.")
+    if args.patience is not None and args.patience < 0:
+        raise Failure(f"--patience is {args.patience}, and must be 0 seconds or more.")
 
 
 async def _transcribe(
@@ -145,7 +171,8 @@ def _server(args: argparse.Namespace) -> AbstractAsyncContextManager[Way]:
     # Here, because it takes a tenth of a second, which a run without a server would wait for.
     from ..recordings.remote import Address, Remote
 
-    return Remote(Address(args.server, args.api_key or os.environ.get("OPENAI_API_KEY"), args.timeout), _fields(args))
+    chosen = {name: getattr(args, name) for name in ("parallel", "patience") if getattr(args, name) is not None}
+    return Remote(Address(args.server, args.api_key or os.environ.get("OPENAI_API_KEY"), args.timeout, **chosen), _fields(args))
 
 
 def _local(args: argparse.Namespace) -> AbstractAsyncContextManager[Way]:

@@ -22,6 +22,7 @@ class Progress:
         self._seconds: dict[Path, float] = {}
         self._under_way: dict[Path, float] = {}
         self._done = 0.0
+        self._waiting: set[Path] = set()
         self._bar = (
             tqdm(desc=f"0/{self._count}", total=1, bar_format=BAR, file=self._stream, leave=False)
             if self._stream.isatty()
@@ -52,18 +53,31 @@ class Progress:
         self._under_way[path] = min(reached, self._seconds.get(path, reached))
         self._show()
 
+    def waits(self, path: Path, line: str) -> None:
+        """A recording waits. Said once, until it is done: who waits for minutes is to know what for, and not once a second."""
+        if path in self._waiting:
+            return
+        self._waiting.add(path)
+        self._print(f"{path}: {line}")
+
     def finished(self, path: Path, line: str) -> None:
         """A recording is done, well or badly; `line` says how."""
         self._unknown.pop(path, None)
         self._under_way.pop(path, None)
         self._done += self._seconds.get(path, 0.0)
         self._finished += 1
+        self._waiting.discard(path)
+        self._print(line)
+        if self._bar is not None:
+            self._bar.set_description_str(f"{self._finished}/{self._count}", refresh=False)
+        self._show(at_once=True)
+
+    def _print(self, line: str) -> None:
+        """A line, above the bar where there is one."""
         if self._bar is None:
             print(line, file=self._stream, flush=True)
         else:
             self._bar.write(line, file=self._stream)
-            self._bar.set_description_str(f"{self._finished}/{self._count}", refresh=False)
-        self._show(at_once=True)
 
     def _show(self, at_once: bool = False) -> None:
         if self._bar is not None:

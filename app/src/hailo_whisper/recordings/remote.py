@@ -10,22 +10,15 @@ from typing import Any, Self
 import httpx2
 from pydantic import BaseModel, ValidationError
 
-from .. import __version__, retry_after
+from .. import __version__
 from ..failure import Failure
 from ..speech.languages import CODES
 from ..speech.transcript import Segment, Transcript
 from .progress import Progress
 from .stop import Stop
+from .tries import Tries
 
 log = logging.getLogger(__name__)
-
-# A server that is full or loading says when to come again, and is believed for as often as this; what else may pass is tried less.
-BUSY, BUSY_TRIES = (429, 503), 20
-FLEETING, TRIES = (408, 409, 500, 502, 504), 3
-LONGEST_PAUSE = 120.0
-"""Seconds between two tries at most, whatever the server says."""
-PAUSE = 0.5
-"""Seconds before the second try where the server does not say; it doubles with each."""
 
 
 @dataclass(frozen=True)
@@ -38,6 +31,10 @@ class Address:
     """Sent as a bearer token."""
     timeout: float = 3600.0
     """Seconds that one recording may take, from the last byte sent to the reply."""
+    parallel: int = 4
+    """Requests in flight."""
+    patience: float = 600.0
+    """Seconds that one recording waits, in all, for a server that is busy, or that answered before and is away."""
 
 
 class _Segment(BaseModel):
@@ -64,19 +61,25 @@ class _Reply(BaseModel):
 class Remote:
     """A context manager; `transcribe` may run several times at once."""
 
-    concurrency = 4
-
     def __init__(self, address: Address, fields: dict[str, str]) -> None:
         """`fields` are those of each request beside the file and the format."""
         base = address.url.rstrip("/").removesuffix("/v1")
         self._url = f"{base}/v1/audio/transcriptions"
         self._address = address
         self._fields = fields | {"response_format": "verbose_json"}
+        # Until then it may well be the address that is wrong.
+        self._answered = False
         headers = {"user-agent": f"hailo-whisper/{__version__}"}
         if address.key:
             headers["authorization"] = f"Bearer {address.key}"
         timeout = httpx2.Timeout(60.0, read=address.timeout)
-        self._client = httpx2.AsyncClient(headers=headers, timeout=timeout)
+        limits = httpx2.Limits(max_connections=address.parallel, max_keepalive_connections=address.parallel)
+        self._client = httpx2.AsyncClient(headers=headers, timeout=timeout, limits=limits)
+
+    @property
+    def concurrency(self) -> int:
+        """How many recordings it takes at once."""
+        return self._address.parallel
 
     async def __aenter__(self) -> Self:
         return self
@@ -86,9 +89,8 @@ class Remote:
 
     async def transcribe(self, path: Path, progress: Progress) -> Transcript:
         """Send a recording. Raises Failure when the server refuses it, Stop when it would refuse any or is not there."""
-        attempt = 0
+        tries = Tries(self._url, self._address.patience)
         while True:
-            attempt += 1
             try:
                 response = await self._post(path)
             except httpx2.ReadTimeout:
@@ -96,23 +98,23 @@ class Remote:
                     f"The server did not answer within {self._address.timeout:.0f} s. Give it more time with --timeout."
                 ) from None
             except httpx2.TransportError as error:
-                if attempt >= TRIES:
-                    raise Stop(
-                        f"The server at {self._url} cannot be reached: {str(error) or type(error).__name__}. "
-                        "Check the address and that it runs, then run the same again."
-                    ) from None
-                pause, why = PAUSE * 2**attempt, str(error)
+                unsent = isinstance(error, (httpx2.ConnectError, httpx2.ConnectTimeout))
+                why = str(error) or type(error).__name__
+                pause = tries.after_silence(why, unsent=unsent, answered=self._answered)
             except (httpx2.InvalidURL, httpx2.UnsupportedProtocol) as error:
                 raise Stop(f"{self._address.url} is no address of a server: {error}. Write it as http://host:port.") from None
             else:
+                self._answered = True
                 if response.status_code == 200:
                     transcript = _transcript(response, self._url)
                     progress.known(path, transcript.duration)
                     return transcript
-                again = _pause(response, attempt)
+                why = _message(response)
+                again = tries.after_refusal(response.status_code, response.headers, why)
                 if again is None:
                     raise _refusal(response, self._url)
-                pause, why = again, _message(response)
+                pause = again
+            progress.waits(path, f"trying again in {pause:.1f} s: {why}")
             log.info("%s: trying again in %.1f s: %s", path, pause, why)
             await asyncio.sleep(pause)
 
@@ -122,16 +124,6 @@ class Remote:
                 return await self._client.post(self._url, data=self._fields, files={"file": (path.name, stream)})
         except OSError as error:
             raise Failure(f"It cannot be read: {error.strerror}. Check the name, the owner and the mode.") from None
-
-
-def _pause(response: httpx2.Response, attempt: int) -> float | None:
-    """Seconds until the next try; None when there is to be none."""
-    busy = response.status_code in BUSY
-    if not (busy or response.status_code in FLEETING) or response.headers.get("x-should-retry") == "false":
-        return None
-    if attempt >= (BUSY_TRIES if busy else TRIES):
-        return None
-    return min(retry_after.seconds(response.headers.get("retry-after", "")) or PAUSE * 2**attempt, LONGEST_PAUSE)
 
 
 def _message(response: httpx2.Response) -> str:

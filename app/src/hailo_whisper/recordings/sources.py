@@ -33,30 +33,28 @@ class Source:
 def find(names: Sequence[Path], *, recursive: bool) -> list[Source]:
     """Every recording that was named, each once, in the order of the names and then of the alphabet.
 
-    What is not there is found all the same, since it costs nothing but itself when its turn comes. Raises Failure when a folder
-    was named without `recursive`, or has no recording in it.
+    What is not there is found all the same, since it costs nothing but itself when its turn comes. Of a folder, those in the folders
+    below it are found with `recursive` only. Raises Failure when a folder has no recording in it.
     """
     found: dict[Path, Source] = {}
     for name in names:
-        if not name.is_dir():
-            sources = [Source(name)]
-        elif recursive:
-            sources = [*_walk(name)]
-        else:
-            raise Failure(f"{name} is a folder. Add --recursive to transcribe the recordings in it.")
+        sources = [*_walk(name, recursive=recursive)] if name.is_dir() else [Source(name)]
         if not sources:
-            raise Failure(f"There is no recording in {name}: looked for {', '.join(sorted(ENDINGS))}. Name the files one by one.")
+            below = "" if recursive else " Add --recursive to look in the folders below it too."
+            raise Failure(
+                f"There is no recording in {name}: looked for {', '.join(sorted(ENDINGS))}. Name the files one by one.{below}"
+            )
         for source in sources:
             found.setdefault(source.path.absolute(), source)
     return [*found.values()]
 
 
-def _walk(folder: Path) -> Iterator[Source]:
+def _walk(folder: Path, *, recursive: bool) -> Iterator[Source]:
     def refuse(error: OSError) -> None:
         raise Failure(f"{error.filename} cannot be read: {error.strerror}. Check its owner and mode.")
 
     for place, folders, names in os.walk(folder, onerror=refuse):
-        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        folders[:] = sorted(name for name in folders if not name.startswith(".")) if recursive else []
         for name in sorted(names):
             path = Path(place) / name
             if path.suffix.lower() in ENDINGS and not name.startswith("."):

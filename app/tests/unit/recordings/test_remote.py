@@ -1,4 +1,5 @@
 import asyncio
+import contextlib
 import email.utils
 import io
 import threading
@@ -11,7 +12,7 @@ from replies import Replier, Reply, replying, verbose
 
 from hailo_whisper.failure import Failure
 from hailo_whisper.formats import FORMATS
-from hailo_whisper.recordings import remote
+from hailo_whisper.recordings import tries
 from hailo_whisper.recordings.progress import Progress
 from hailo_whisper.recordings.remote import Address, Remote
 from hailo_whisper.recordings.stop import Stop
@@ -96,7 +97,7 @@ def test_silence_has_no_segments(path: Path) -> None:
         assert send(replier.url, path).segments == []
 
 
-@pytest.mark.parametrize(("given", "waited"), [("7", 7.0), ("0.25", 0.25), ("9999", remote.LONGEST_PAUSE), ("soon", 1.0)])
+@pytest.mark.parametrize(("given", "waited"), [("7", 7.0), ("0.25", 0.25), ("9999", tries.LONGEST_PAUSE), ("soon", 1.0)])
 @pytest.mark.parametrize("status", [429, 503])
 def test_a_busy_server_is_asked_again_when_it_says(
     given: str, waited: float, status: int, path: Path, pauses: list[float]
@@ -115,13 +116,56 @@ def test_a_busy_server_may_give_a_date(path: Path, pauses: list[float]) -> None:
 
 
 def test_a_server_that_stays_busy_is_given_up(path: Path, pauses: list[float]) -> None:
-    with replying(error(429, "Try later.", retry_after="1")) as replier, pytest.raises(Failure, match="429: Try later"):
+    with replying(error(429, "Try later.", retry_after="1")) as replier, pytest.raises(Stop, match=r"429: Try later.*--patience"):
+        send(replier.url, path, patience=12)
+    assert pauses == [1.0] * 12
+
+
+def test_a_recording_that_nodes_die_of_is_given_up_alone(path: Path, pauses: list[float]) -> None:
+    with replying(error(400), Reply(hang_up=True)) as replier:
+
+        async def main() -> None:
+            async with Remote(Address(replier.url), {}) as server:
+                progress = Progress({path: 1}, io.StringIO())
+                with pytest.raises(Failure, match="400"):
+                    await server.transcribe(path, progress)
+                with pytest.raises(Failure, match=r"broke 6 times over it.*journalctl") as caught:
+                    await server.transcribe(path, progress)
+                assert not isinstance(caught.value, Stop)
+
+        asyncio.run(main())
+    assert pauses == [1.0, 2.0, 4.0, 8.0, 15.0]
+
+
+def test_a_gateway_that_has_lost_its_node_is_asked_again(path: Path, pauses: list[float]) -> None:
+    with replying(*[error(502)] * 5, Reply(body=verbose())) as replier:
+        assert send(replier.url, path).text == "Hello there."
+    assert pauses == [1.0, 2.0, 4.0, 8.0, 15.0]
+    with replying(error(502, "No node.")) as replier, pytest.raises(Failure, match="502: No node"):
         send(replier.url, path)
-    assert pauses == [1.0] * (remote.BUSY_TRIES - 1)
+
+
+def test_a_server_that_was_there_is_waited_for(path: Path, pauses: list[float]) -> None:
+    said = io.StringIO()
+
+    async def main() -> None:
+        with contextlib.ExitStack() as stack:
+            # It keeps no connection, which a thread of it would go on to answer.
+            replier = stack.enter_context(replying(Reply(body=verbose(), headers={"connection": "close"})))
+            async with Remote(Address(replier.url, patience=100), {}) as server:
+                progress = Progress({path: 1}, said)
+                await server.transcribe(path, progress)
+                await asyncio.to_thread(stack.close)
+                with pytest.raises(Stop, match=r"has been away for 100 s.*--patience"):
+                    await server.transcribe(path, progress)
+
+    asyncio.run(main())
+    assert sum(pauses) <= 100 < sum(pauses) + tries.LONGEST_GUESS
+    assert said.getvalue().count("trying again in") == 1, "it is said once"
 
 
 def test_what_may_pass_is_tried_again_and_not_for_ever(path: Path, pauses: list[float]) -> None:
-    with replying(error(500), error(502), Reply(body=verbose())) as replier:
+    with replying(error(500), error(500), Reply(body=verbose())) as replier:
         assert send(replier.url, path).text == "Hello there."
     assert pauses == [1.0, 2.0]
     with replying(error(500, "It is on fire.")) as replier, pytest.raises(Failure, match="on fire") as caught:
@@ -165,7 +209,7 @@ def test_a_server_that_is_not_there_ends_the_run(path: Path, pauses: list[float]
         url = replier.url
     with pytest.raises(Stop, match=r"cannot be reached.*Check the address and that it runs"):
         send(url, path)
-    assert len(pauses) == remote.TRIES - 1
+    assert len(pauses) == tries.TRIES - 1
 
 
 def test_a_connection_that_breaks_is_tried_again(path: Path, pauses: list[float]) -> None:

@@ -36,8 +36,11 @@ def test_folders_are_walked_for_recordings(tmp_path: Path) -> None:
     ]
 
 
-def test_a_folder_without_the_option_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(Failure, match="--recursive"):
+def test_folders_below_are_left_alone_without_the_option(tmp_path: Path) -> None:
+    touch(tmp_path / "a.wav", tmp_path / "deep" / "b.wav")
+    assert find([tmp_path], recursive=False) == [Source(tmp_path / "a.wav")]
+    (tmp_path / "a.wav").unlink()
+    with pytest.raises(Failure, match="Add --recursive"):
         find([tmp_path], recursive=False)
 
 

@@ -1,0 +1,146 @@
+"""What the role `airgap` refuses before anything is brought, and what an inventory needs of a bundle."""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).resolve().parent / "support"))
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "plugins/filter"))
+
+from bundles import lay_out
+from portions import needs
+
+Role = Callable[..., "subprocess.CompletedProcess[str]"]
+DEBIAN = {"airgap_suite": "bookworm", "airgap_arch": "amd64"}
+
+
+@pytest.fixture
+def bundle(tmp_path: Path) -> Path:
+    return lay_out(tmp_path / "bundle")
+
+
+@pytest.fixture
+def role(project: Path, tmp_path: Path, bundle: Path) -> Role:
+    (tmp_path / "play.yml").write_text(json.dumps([{"hosts": "all", "gather_facts": False, "roles": ["airgap"]}]))
+
+    def run(*arguments: str, **variables: Any) -> "subprocess.CompletedProcess[str]":
+        given = {"airgap_bundle": str(bundle), "airgap_apt": str(tmp_path / "apt.conf")} | DEBIAN | variables
+        (tmp_path / "variables.json").write_text(json.dumps(given))
+        command = ["ansible-playbook", "--inventory=this-machine,", "--connection=local", str(tmp_path / "play.yml"), *arguments]
+        return subprocess.run(
+            [*command, "--extra-vars", f"@{tmp_path / 'variables.json'}"],
+            cwd=project,
+            env=os.environ | {"ANSIBLE_ROLES_PATH": str(project / "roles"), "ANSIBLE_NOCOLOR": "1"},
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+
+    return run
+
+
+def said(done: "subprocess.CompletedProcess[str]") -> str:
+    """What a refusal says, in one line."""
+    assert done.returncode != 0
+    return " ".join(done.stdout.split())
+
+
+def test_apt_is_told_to_keep_to_the_bundle_once(role: Role, tmp_path: Path) -> None:
+    looked = role("--check", "--diff")
+    assert looked.returncode == 0, looked.stdout
+    assert not (tmp_path / "apt.conf").exists()
+    assert "changed=1 " in role().stdout
+    assert 'Dir::Etc::SourceParts "-";' in (tmp_path / "apt.conf").read_text()
+    assert "changed=0 " in role().stdout
+    shown = subprocess.run(
+        ["apt-config", "dump", "Dir::Etc"],
+        env=os.environ | {"APT_CONFIG": str(tmp_path / "apt.conf")},
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout
+    assert 'Dir::Etc::sourceparts "-";' in shown
+    assert 'Dir::Etc::sourcelist "/etc/apt/sources.list.d/hailo-whisper.sources";' in shown
+
+
+@pytest.mark.parametrize(
+    ("variables", "sentence"),
+    [
+        ({"airgap_bundle": "/nowhere"}, "/nowhere is not an unpacked bundle."),
+        (
+            {"airgap_suite": "trixie", "airgap_arch": "arm64"},
+            "this-machine is trixie on arm64, and this bundle is for bookworm/amd64. Make it again with `--suite trixie --arch arm64` too.",
+        ),
+        (
+            {"hailo_whisper_models": ["base", "small", "tiny"]},
+            "gives this-machine small, tiny, and this bundle has base. Make it again with `--model small --model tiny` too",
+        ),
+        (
+            {"airgap_found": {"version": "", "free_mb": 49, "clock": 2_000_000_000}},
+            "has 49 MB free on the file system of /var/lib, and 50 MB are needed there",
+        ),
+        (
+            {"airgap_found": {"version": "", "free_mb": 99, "clock": 1_700_000_000}},
+            "The clock of this-machine says 2023-11-14 22:13 UTC, which is before",
+        ),
+    ],
+)
+def test_a_host_that_cannot_be_deployed_is_refused(role: Role, tmp_path: Path, variables: dict[str, Any], sentence: str) -> None:
+    assert sentence in said(role(**variables))
+    assert not (tmp_path / "apt.conf").exists()
+
+
+def test_a_host_that_has_the_version_needs_no_room(role: Role) -> None:
+    done = role(airgap_found={"version": "0.0.1", "free_mb": 0, "clock": 2_000_000_000})
+    assert done.returncode == 0, done.stdout
+
+
+def test_a_bundle_that_lost_a_file_meanwhile_is_refused(role: Role, bundle: Path) -> None:
+    next(bundle.rglob("InRelease")).unlink()
+    assert "is not a whole bundle" in said(role())
+
+
+@pytest.mark.parametrize(
+    ("variables", "models"),
+    [
+        ({}, ["base"]),
+        ({"hailo_whisper_model": "tiny.en"}, ["tiny.en"]),
+        (
+            {
+                "hailo_whisper_model": "tiny",
+                "hailo_whisper_config": {"model": {"name": "small"}, "models": {"offered": ["tiny.en"]}},
+            },
+            ["small", "tiny.en"],
+        ),
+        ({"hailo_whisper_config": {"model": {"path": "/srv/mine"}, "server": None}}, []),
+        (
+            {"hailo_whisper_models": ["Whisper-Base", "base"], "hailo_whisper_bundle_models": ["tiny"]},
+            ["Whisper-Base", "base", "tiny"],
+        ),
+    ],
+)
+def test_the_models_of_a_host_are_those_that_it_would_get(variables: dict[str, Any], models: list[str]) -> None:
+    assert needs(["kitchen"], {"kitchen": variables})["models"] == models
+
+
+def test_a_bundle_is_for_all_that_the_hosts_are(project: Path) -> None:
+    shown = subprocess.run(
+        ["ansible-inventory", "-i", str(project / "inventory/airgap"), "--list"],
+        cwd=project,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    hostvars = json.loads(shown.stdout)["_meta"]["hostvars"]
+    assert needs(hostvars, hostvars) == {
+        "suites": ["bookworm", "trixie"],
+        "arches": ["amd64", "arm64"],
+        "models": ["base", "tiny.en"],
+    }
