@@ -123,7 +123,7 @@ def test_a_machine_tells_what_it_has(project: Path, root: Path, systemctl: Path)
 
 def test_a_package_and_a_gpu(project: Path, root: Path, systemctl: Path) -> None:
     for name, text in {
-        "var/lib/dpkg/info/hailo-whisper.list": "",
+        "var/lib/dpkg/info/hailo-whisper.list": "/.\n/opt/hailo-whisper\n",
         "sys/bus/pci/devices/0000:01:00.0/vendor": "0x10de\n",
         "sys/bus/pci/devices/0000:01:00.0/class": "0x030000\n",
         "sys/module/nvidia/version": "550.1\n",
@@ -235,7 +235,7 @@ def test_what_is_not_ready_and_why(report: Any, case: str) -> None:
 DRIFTS: dict[str, tuple[dict[str, Any], str]] = {
     "version": (host(version="1.1"), "It has version 1.1, and the inventory's is 1.2."),
     "running": (host(service={"status": "ready", "version": "1.1"}), "It still runs version 1.1: restart it."),
-    "method": (host(inventory={"hailo_whisper_server_method": "deb"}), "It was installed by venv, and the inventory says deb."),
+    "method": (host(inventory={"hailo_whisper_install_method": "deb"}), "It was installed by venv, and the inventory says deb."),
     "model": (host(inventory={"hailo_whisper_model": "small"}), "model.name is base, and the inventory says small."),
     "setting": (
         host(inventory={"hailo_whisper_config": {"server": {"port": 8080}}}),

@@ -14,15 +14,6 @@ Deb = Callable[..., Path]
 PHRASE = "open, sesame"
 
 
-@pytest.fixture(scope="module", autouse=True)
-def programs() -> None:
-    """What script/build-repo sees to."""
-    missing = [name for name in ("aptly", "gpg", "gpgv") if not shutil.which(name)]
-    if missing:
-        subprocess.run(["apt-get", "update"], check=True, capture_output=True)
-        subprocess.run(["apt-get", "install", "-y", "--no-install-recommends", *missing], check=True, capture_output=True)
-
-
 @pytest.fixture(scope="module")
 def config(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The operator's folder of configurations: one for all, for a key takes a while to make."""

@@ -62,6 +62,7 @@ def start(project: Path, tmp_path: Path) -> Iterator[Start]:
 def test_a_scenario_is_a_unit_and_tests_that_share_a_server_are_one() -> None:
     assert unit("tests/test_molecule.py::test_scenario[deb]") != unit("tests/test_molecule.py::test_scenario[hailo]")
     assert unit("app/tests/contract/test_sdk.py::test_one") == unit("app/tests/contract/test_node.py::test_two")
+    assert unit("app/tests/contract/test_sdk.py::test_one") != unit("app/tests/contract/test_hailo.py::test_two")
     assert unit("app/tests/server/test_logs.py::test_one") == unit("app/tests/server/test_logs.py::TestMore::test_two[a::b]")
     assert unit("app/tests/server/test_logs.py::test_one") != unit("app/tests/server/test_room.py::test_one")
 

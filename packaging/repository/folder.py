@@ -2,6 +2,7 @@
 
 import os
 import re
+import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -64,12 +65,12 @@ def exchange(made: Path, folder: Path, suites: Sequence[str]) -> None:
     _move(made / "pool", folder / "pool")
     for suite in suites:
         new, place = made / "dists" / suite, folder / "dists" / suite
-        before = {path.stat().st_ino for path in place.glob("main/*/[PR]*")}
+        before = {path.read_bytes() for path in place.glob("main/*/[PR]*")}
         _move(new / "main", place / "main")
         for name in ("Release", "Release.gpg", "InRelease"):
             (new / name).replace(place / name)
         for path in place.glob("main/*/by-hash/*/*"):
-            if not (new / path.relative_to(place)).exists() and path.stat().st_ino not in before:
+            if not (new / path.relative_to(place)).exists() and path.read_bytes() not in before:
                 path.unlink()
     for path in sorted((folder / "pool").rglob("*"), reverse=True):
         if not (made / path.relative_to(folder)).exists():
@@ -77,7 +78,7 @@ def exchange(made: Path, folder: Path, suites: Sequence[str]) -> None:
 
 
 def _move(new: Path, place: Path) -> None:
-    """Have the files of a tree at their places in another, each in one step, and as one file where they were one."""
+    """Have the files of a tree at their places in another, each in one step."""
     for path in sorted(new.rglob("*")):
         target = place / path.relative_to(new)
         if path.is_dir():
@@ -86,5 +87,6 @@ def _move(new: Path, place: Path) -> None:
         elif not path.is_symlink() and not (target.exists() and path.suffix == ".deb"):
             beside = target.with_name(f".{target.name}")
             beside.unlink(missing_ok=True)
-            os.link(path, beside)
+            # A package is large; the indices that aptly has under several names become files of their own, for not every tool copies links well.
+            (os.link if path.suffix == ".deb" else shutil.copyfile)(path, beside)
             beside.replace(target)

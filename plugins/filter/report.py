@@ -84,7 +84,7 @@ def _drifts(variables: Mapping[str, Any], facts: Mapping[str, Any], version: str
         yield f"It has version {_cell(has)}, and the inventory's is {version}."
     if runs and runs != has:
         yield f"It still runs version {runs}: restart it."
-    method = variables.get("hailo_whisper_server_method") or "venv"
+    method = variables.get("hailo_whisper_install_method") or "venv"
     if facts.get("method") != method:
         yield f"It was installed by {_cell(facts.get('method'))}, and the inventory says {method}."
     for answers, configured in (("model", "fallback_for"), ("engine", "engine_fallback_for")):

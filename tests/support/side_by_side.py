@@ -10,8 +10,10 @@ WORKERS = 2
 SCENARIOS = "tests/test_molecule.py"
 # These share servers that take seconds to start, so that one worker has them all. The files of the other tests go where there is room.
 TOGETHER = ("app/tests/contract/", "app/tests/conformance/")
+# But this one has no server, and takes minutes.
+APART = "app/tests/contract/test_hailo.py"
 # What takes minutes in one piece comes first, so that what is short is left to even out the end. The package is before the scenarios that install it.
-ORDER = ("tests/test_package.py", SCENARIOS, *TOGETHER, "app/tests/server/", "tests/test_lint.py")
+ORDER = ("tests/test_package.py", SCENARIOS, APART, *TOGETHER, "app/tests/server/", "tests/test_lint.py")
 
 
 def unit(nodeid: str) -> str:
@@ -19,6 +21,8 @@ def unit(nodeid: str) -> str:
     path = nodeid.partition("::")[0]
     if path == SCENARIOS:
         return nodeid
+    if path == APART:
+        return path
     return next((folder for folder in TOGETHER if path.startswith(folder)), path)
 
 

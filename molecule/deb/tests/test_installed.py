@@ -56,9 +56,7 @@ def test_a_refused_configuration_is_told_and_the_last_one_stays(host: Host) -> N
 def test_the_package_for_a_hailo_npu_opens_the_device_and_closes_it_again(host: Host) -> None:
     service = Service(str(host.backend.name))
     shown = "systemctl show --property=PrivateDevices --value hailo-whisper.service"
-    host.check_output(
-        "DEBIAN_FRONTEND=noninteractive apt-get install --yes --no-install-recommends /srv/packages/hailo-whisper-accel-hailo_*.deb"
-    )
+    host.check_output("DEBIAN_FRONTEND=noninteractive apt-get install --yes --no-install-recommends hailo-whisper-accel-hailo")
     assert host.check_output(shown) == "no"
     assert "hailo" in host.user("hailo-whisper").groups
     assert host.file("/opt/hailo-whisper/hailort/hailo_platform").linked_to == "/usr/lib/python3/dist-packages/hailo_platform"

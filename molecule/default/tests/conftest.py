@@ -1,16 +1,12 @@
 """What the tests of a deployed machine share. `host` is testinfra's; requests come from outside, as a user's do."""
 
-import subprocess
 from collections.abc import Callable, Iterator
-from functools import partial
 
 import jiwer
 import pytest
 from testinfra.host import Host
 
-from service import CLIP, PROJECT, Service, run_playbook, words
-
-INVENTORY = PROJECT / "molecule/shared/inventory"
+from service import CLIP, Service, words
 
 
 @pytest.fixture(scope="module")
@@ -30,10 +26,3 @@ def service(name: str) -> Iterator[Service]:
 def wer() -> Callable[[str], float]:
     """The word error rate of a text against the text of the clip, without case, punctuation and hyphens."""
     return lambda text: float(jiwer.wer(words(CLIP), words(text)))
-
-
-@pytest.fixture
-def playbook(name: str) -> Callable[..., "subprocess.CompletedProcess[str]"]:
-    """Run a playbook against the machine of the test."""
-
-    return partial(run_playbook, INVENTORY, name)

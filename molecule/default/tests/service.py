@@ -12,6 +12,7 @@ import pytest
 PROJECT = Path(__file__).resolve().parents[3]
 DATA = PROJECT / "app/src/hailo_whisper/data"
 CLIP = (DATA / "clip.txt").read_text(encoding="utf-8")
+INVENTORY = PROJECT / "molecule/shared/inventory"
 KEY_FILE = "/etc/hailo/hailo-whisper.keys"
 
 

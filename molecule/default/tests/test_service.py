@@ -103,9 +103,9 @@ def test_a_kill_costs_at_most_the_request_in_flight(
     assert victim(host) != before
 
 
-def test_a_restart_under_load_loses_no_request(host: Host, service: Service, wer: Callable[[str], float]) -> None:
-    """200 requests of four clients, of whom two keep their connections, and two restarts meanwhile."""
-    clients, each = 4, 50
+def test_a_restart_under_load_loses_no_request(host: Host, name: str, service: Service, wer: Callable[[str], float]) -> None:
+    """200 requests of four clients, of whom two keep their connections, and two restarts meanwhile; on one machine, and fewer on the others."""
+    clients, each = 4, 50 if name == "hailo-whisper-debian13" else 15
     outcome = Outcome()
 
     def send(keep: bool) -> None:
@@ -119,7 +119,7 @@ def test_a_restart_under_load_loses_no_request(host: Host, service: Service, wer
     senders = [threading.Thread(target=send, args=(number % 2 == 0,)) for number in range(clients)]
     for sender in senders:
         sender.start()
-    for wanted in (20, 100):
+    for wanted in (clients * each // 10, clients * each // 2):
         while len(outcome.answered) + len(outcome.failed) < wanted:
             time.sleep(0.05)
         host.check_output("systemctl restart hailo-whisper.service")
