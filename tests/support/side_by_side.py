@@ -13,7 +13,15 @@ TOGETHER = ("app/tests/contract/", "app/tests/conformance/")
 # But this one has no server, and takes minutes.
 APART = "app/tests/contract/test_hailo.py"
 # What takes minutes in one piece comes first, so that what is short is left to even out the end. The package is before the scenarios that install it.
-ORDER = ("tests/test_package.py", SCENARIOS, APART, *TOGETHER, "app/tests/server/", "tests/test_lint.py")
+ORDER = (
+    "tests/test_package.py",
+    SCENARIOS,
+    "tests/test_piuparts.py",
+    APART,
+    *TOGETHER,
+    "app/tests/server/",
+    "tests/test_lint.py",
+)
 
 
 def unit(nodeid: str) -> str:
