@@ -35,6 +35,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     options = {
         "model": args.model,
         "threads": args.threads,
+        "device": args.device,
         "language": args.language,
         "runs": args.runs,
         "clips": len(material.clips),
@@ -115,10 +116,10 @@ def _targets(args: argparse.Namespace) -> list[Target]:
             "folder of the models with --models."
         )
     made: dict[str, Callable[[], Target]] = {
-        BASELINE: lambda: FasterWhisper(BASELINE, model, "sequential", args.threads),
-        BATCHED: lambda: FasterWhisper(BATCHED, model, "batched", args.threads),
-        WYOMING: lambda: Wyoming(WYOMING, model, args.threads, args.language),
-        OURS: lambda: Ours(model, args.threads, args.engine),
+        BASELINE: lambda: FasterWhisper(BASELINE, model, "sequential", args.threads, args.device),
+        BATCHED: lambda: FasterWhisper(BATCHED, model, "batched", args.threads, args.device),
+        WYOMING: lambda: Wyoming(WYOMING, model, args.threads, args.language, args.device),
+        OURS: lambda: Ours(model, args.threads, args.engine, device=args.device),
     }
     commands = dict(args.command)
     given = [Given(name, url, model, commands.get(name)) for name, (url, model) in args.url]
@@ -182,6 +183,9 @@ def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--corpus", type=Path, metavar="FOLDER", help="clips of your own: a folder with a manifest.json")
     cores = len(os.sched_getaffinity(0))
     parser.add_argument("--threads", type=int, default=cores, metavar="N", help=f"threads of each target (default: {cores})")
+    parser.add_argument(
+        "--device", choices=("cpu", "cuda"), default="cpu", help="what the built-in targets run on (default: %(default)s)"
+    )
     parser.add_argument("--engine", metavar="MODULE:CLASS", help="another engine for our server")
     parser.add_argument("--out", type=Path, metavar="FILE", help="where the JSON goes (default: a new file in the cache)")
     args = parser.parse_args(argv)

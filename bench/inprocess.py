@@ -1,7 +1,7 @@
 """faster-whisper as a program uses it: a child that transcribes one file after the other, so that its memory can be measured.
 
-`python -m bench.inprocess MODEL sequential|batched THREADS` reads {"path", "language"} from its standard input, a line each, and writes
-{"text"} or {"error"}. The options are the defaults of the package, with beam 5, int8, and a batch of 8.
+`python -m bench.inprocess MODEL sequential|batched THREADS DEVICE COMPUTE_TYPE` reads {"path", "language"} from its standard input, a line each, and writes
+{"text"} or {"error"}. The options are the defaults of the package, with beam 5 and a batch of 8.
 """
 
 import json
@@ -11,10 +11,12 @@ from typing import Any
 
 def main() -> int:
     """Answer until the input ends."""
-    model_path, way, threads = sys.argv[1:4]
+    model_path, way, threads, device, compute_type = sys.argv[1:6]
     from faster_whisper import BatchedInferencePipeline, WhisperModel
 
-    model: Any = WhisperModel(model_path, device="cpu", compute_type="int8", cpu_threads=int(threads), local_files_only=True)
+    model: Any = WhisperModel(
+        model_path, device=device, compute_type=compute_type, cpu_threads=int(threads), local_files_only=True
+    )
     how: dict[str, Any] = {"beam_size": 5}
     if way == "batched":
         model = BatchedInferencePipeline(model)

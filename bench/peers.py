@@ -1,6 +1,7 @@
 """What is measured: faster-whisper in process, Wyoming's server, our own, and any server that speaks as OpenAI's does.
 
-All of them get the same model's bytes, the same number of threads, int8 and beam 5 where they can be told, and else their defaults.
+All of them get the same model's bytes, the same number of threads, the same device, int8 (on a GPU int8_float16) and beam 5 where they can be
+told, and else their defaults.
 """
 
 import os
@@ -25,6 +26,8 @@ WYOMING = "wyoming-faster-whisper==3.8.1"
 # What both sides import: Wyoming's server gets the versions that are measured in process.
 SHARED = ("faster-whisper", "ctranslate2", "onnxruntime", "av", "numpy", "tokenizers")
 OURS = "hailo-whisper"
+COMPUTE_TYPES = {"cpu": "int8", "cuda": "int8_float16"}
+"""By the device."""
 
 
 class Target(Protocol):
@@ -48,10 +51,12 @@ class FasterWhisper:
     model: Path
     way: str
     threads: int
+    device: str = "cpu"
 
     def start(self) -> Running:
         """Start the child."""
         argv = [sys.executable, "-m", "bench.inprocess", str(self.model), self.way, str(self.threads)]
+        argv += [self.device, COMPUTE_TYPES[self.device]]
         return Child(self.name, Process(argv, _log(self.name), environ=_environ(), talks=True))
 
 
@@ -63,6 +68,7 @@ class Wyoming:
     model: Path
     threads: int
     language: str
+    device: str = "cpu"
 
     def start(self) -> Running:
         """Install it when it is not there, and start it on a free port."""
@@ -77,7 +83,7 @@ class Wyoming:
             "--language",
             self.language,
         ]
-        argv += ["--compute-type", "int8", "--cpu-threads", str(self.threads)]
+        argv += ["--device", self.device, "--compute-type", COMPUTE_TYPES[self.device], "--cpu-threads", str(self.threads)]
         return WyomingServer(self.name, port, Process(argv, _log(self.name)))
 
 
@@ -90,6 +96,7 @@ class Ours:
     engine: str | None = None
     keep_alive: int = -1
     name: str = OURS
+    device: str = "cpu"
 
     def start(self) -> Running:
         """Start it on a free port with a configuration of its own."""
@@ -100,6 +107,10 @@ class Ours:
             "model": {"path": str(self.model), "threads": self.threads, "keep_alive": self.keep_alive},
             "storage": {"models": folder.name, "cache": folder.name},
         }
+        if self.device == "cuda":
+            # Insisted on: the CPU in its place would be measured for it.
+            config["engine"] = {"kind": "cuda"}
+            config["model"]["compute_type"] = COMPUTE_TYPES["cuda"]
         path = Path(folder.name) / "hailo-whisper.yaml"
         path.write_text(yaml.safe_dump(config), encoding="utf-8")
         argv = [sys.executable, "-m", "hailo_whisper", "serve", "--config", str(path)]

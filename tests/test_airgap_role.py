@@ -144,3 +144,43 @@ def test_a_bundle_is_for_all_that_the_hosts_are(project: Path) -> None:
         "arches": ["amd64", "arm64"],
         "models": ["base", "tiny.en"],
     }
+
+
+@pytest.fixture
+def bundle_playbook(project: Path, tmp_path: Path) -> Role:
+    """playbooks/bundle.yml, with a script/bundle that says how it was called."""
+    (tmp_path / "script").mkdir()
+    script = tmp_path / "script/bundle"
+    script.write_text('#!/bin/sh\necho "$*"\necho "in $PWD"\n')
+    script.chmod(0o755)
+
+    def run(inventory: str, **variables: Any) -> "subprocess.CompletedProcess[str]":
+        given = json.dumps({"bundle_project": str(tmp_path)} | variables)
+        command = ["ansible-playbook", "-i", inventory, str(project / "playbooks/bundle.yml"), "--extra-vars", given]
+        return subprocess.run(
+            command,
+            cwd=tmp_path,
+            env=os.environ | {"ANSIBLE_NOCOLOR": "1", "ANSIBLE_CONFIG": str(project / "ansible.cfg"), "PWD": str(tmp_path)},
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+
+    return run
+
+
+def test_the_playbook_makes_what_the_inventory_needs_where_the_operator_is(
+    project: Path, tmp_path: Path, bundle_playbook: Role
+) -> None:
+    done = bundle_playbook(
+        f"{project}/inventory/airgap", hailo_whisper_bundle_key="me", hailo_whisper_bundle_sources=["wheels", "hub"]
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    needed = "--suite bookworm --suite trixie --arch amd64 --arch arm64 --model base --model tiny.en --source wheels --source hub --key me"
+    assert needed in " ".join(done.stdout.split())
+    assert f"in {tmp_path}" in done.stdout
+
+
+def test_the_playbook_refuses_an_inventory_without_machines(bundle_playbook: Role) -> None:
+    assert "Copy inventory/airgap, put your machines into it" in said(bundle_playbook("nobody,"))

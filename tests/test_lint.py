@@ -50,6 +50,7 @@ LINTERS = {
     "mypy-molecule": ["mypy", "--strict", "--config-file=", *UNTYPED, "."],
     "mypy-molecule-hailo": ["env", "MYPYPATH=../../default/tests", "mypy", "--strict", "--config-file=", *UNTYPED, "."],
     "mypy-molecule-deb": ["env", "MYPYPATH=../../default/tests", "mypy", "--strict", "--config-file=", *UNTYPED, "."],
+    "mypy-molecule-airgap": ["env", "MYPYPATH=../../default/tests", "mypy", "--strict", "--config-file=", *UNTYPED, "."],
     "mypy-molecule-upgrade": ["env", "MYPYPATH=../../default/tests", "mypy", "--strict", "--config-file=", *UNTYPED, "."],
     "yamllint": ["yamllint", "--strict", "."],
     "ansible-lint": ["ansible-lint", "--offline"],
@@ -62,6 +63,7 @@ FOLDERS = {
     "mypy-molecule": "molecule/default/tests",
     "mypy-molecule-hailo": "molecule/hailo/tests",
     "mypy-molecule-deb": "molecule/deb/tests",
+    "mypy-molecule-airgap": "molecule/airgap/tests",
     "mypy-molecule-upgrade": "molecule/upgrade/tests",
 }
 

@@ -137,6 +137,17 @@ def test_a_package_and_a_gpu(project: Path, root: Path, systemctl: Path) -> None
     assert fact(project, root, f"{systemctl}:/usr/bin:/bin")["accelerator"]["kind"] == "cpu"
 
 
+def test_a_package_that_was_removed_and_not_purged_is_not_the_way(project: Path, root: Path, systemctl: Path) -> None:
+    """dpkg remembers its configuration; the program is that of the other method."""
+    listed = root / "var/lib/dpkg/info/hailo-whisper.list"
+    listed.parent.mkdir(parents=True)
+    listed.write_text("/.\n/etc\n/etc/hailo\n/etc/hailo/hailo-whisper.yaml\n")
+    os.utime(listed, (1, 1))
+    facts = fact(project, root, f"{systemctl}:/usr/bin:/bin")
+    assert facts["method"] == "venv"
+    assert facts["installed"] > "2000"
+
+
 def test_nothing_makes_it_fail(project: Path, tmp_path: Path, root: Path) -> None:
     facts = fact(project, tmp_path / "nonesuch", "/nonesuch")
     assert facts["version"] is facts["method"] is facts["service"] is None

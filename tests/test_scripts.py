@@ -62,3 +62,18 @@ def test_the_wheel_is_found_again_and_has_everything(project: Path) -> None:
     source = project / "app/src"
     expected = {str(path.relative_to(source)) for path in source.rglob("*") if path.is_file() and "__pycache__" not in path.parts}
     assert expected <= names
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status", "sentence"),
+    [
+        (["--suite", "buster"], 1, "no bundle for the Debian release buster. There are: bookworm trixie."),
+        (["--arch", "riscv64"], 1, "no bundle for the architecture riscv64. There are: amd64 arm64."),
+        (["--model", "base-en"], 1, "Did you mean base.en?"),
+        (["--output"], 2, "--output needs a value"),
+    ],
+)
+def test_a_bundle_that_cannot_be_is_refused_at_once(project: Path, arguments: list[str], status: int, sentence: str) -> None:
+    done = run(project, "script/bundle", *arguments)
+    assert done.returncode == status
+    assert sentence in done.stderr

@@ -8,8 +8,10 @@ import hypothesis
 import pytest
 from emulated import Device
 
+from hailo_whisper.accelerators import nvidia
 from hailo_whisper.engines.warm_up import clip, clip_text
 
+LEFT_OUT = pytest.StashKey[str]()
 SUPPORT = Path(__file__).parent / "support"
 
 # Child processes import the scripted engine and the child program from there too.
@@ -18,6 +20,25 @@ os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [str(SUPPORT), os.enviro
 # A slow machine is no failure, and a run that fails is to fail again.
 hypothesis.settings.register_profile("tests", deadline=None, derandomize=True, database=None)
 hypothesis.settings.load_profile("tests")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out what needs a GPU where there is none, and remember why."""
+    wanting = [item for item in items if item.get_closest_marker("gpu")]
+    if wanting and (lacks := nvidia.lacking(nvidia.survey(Path("/")))):
+        config.stash[LEFT_OUT] = f"{len(wanting)} tests marked gpu were left out: {lacks}"
+        config.hook.pytest_deselected(items=wanting)
+        items[:] = [item for item in items if item not in wanting]
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    """Say so at the end; where others run the tests (xdist), what they left out is not known by its number."""
+    told = config.stash.get(LEFT_OUT, None)
+    if not told and config.pluginmanager.hasplugin("dsession") and any("contract" in given for given in config.args):
+        lacks = nvidia.lacking(nvidia.survey(Path("/")))
+        told = lacks and f"the tests marked gpu were left out: {lacks}"
+    if told:
+        terminalreporter.write_line(told)
 
 
 @pytest.fixture(autouse=True)

@@ -62,7 +62,7 @@ class Resolver:
         return [Path(shutil.copy(self._folder / "archives" / name, into / name)) for name in sorted(wanted)]
 
     def _prepare(self) -> None:
-        for name in ("etc/apt/preferences.d", "var/cache/apt", "lists/partial", "archives/partial"):
+        for name in ("etc/apt/preferences.d", "var/cache/apt", "lists/partial", "archives/partial", "none/partial"):
             (self._folder / name).mkdir(parents=True, exist_ok=True)
         main, security = self._mirrors.main, self._mirrors.security
         sources = [f"{main} {self._suite} main", f"{main} {self._suite}-updates main"]
@@ -91,7 +91,8 @@ class Resolver:
 
     def _lacking(self, package: str) -> Iterable[str]:
         """The names of the files that apt fetches from Debian to install it, after it has fetched them."""
-        printed = self._apt("install", "--print-uris", package)
+        # In a cache that is empty: what has been fetched already is left out.
+        printed = self._apt("install", "--print-uris", f"--option=Dir::Cache::Archives={self._folder}/none", package)
         self._apt("install", "--download-only", package)
         return re.findall(r"^'(?!file:)[^']+' (\S+\.deb) \d+ ", printed, re.MULTILINE)
 

@@ -48,6 +48,10 @@ def page(commands: Sequence[Command]) -> str:
                 prose("The setting of that name, such as `HAILO_WHISPER_SERVER_PORT`: stronger than the file."),
             ),
             tagged("\\fBWHISPER_MODEL_PATH\\fR", prose("The setting `model.path`.")),
+            tagged(
+                "\\fBWHISPER_MODEL\\fR, \\fBMODEL_CACHE_DIR\\fR",
+                prose("For `container` only: the name of the model, and the folder in which it is looked for besides."),
+            ),
             tagged("\\fBOPENAI_API_KEY\\fR", prose("The key for `transcribe --server`.")),
             ".SH FILES\n",
             *(tagged(f"\\fI{escape(name)}\\fR", prose(text)) for name, text in FILES.items()),

@@ -17,6 +17,7 @@ ORDER = (
     "tests/test_package.py",
     SCENARIOS,
     "tests/test_piuparts.py",
+    "tests/test_container.py",
     APART,
     *TOGETHER,
     "app/tests/server/",

@@ -111,9 +111,10 @@ class TestHanging:
                 took.append(time.perf_counter() - began)
                 await asyncio.sleep(0.01)
             assert (await request).json()["text"] == clip_words
-        assert len(took) > 100
-        # 50 ms on a machine that has nothing else to do.
-        assert sorted(took)[math.floor(0.99 * len(took))] < 0.25
+        # On a machine that has nothing else to do 99 of 100 take less than 50 ms. One that waited for the worker would take about 3 s.
+        assert len(took) > 30
+        assert sorted(took)[math.floor(0.9 * len(took))] < 0.25
+        assert max(took) < 1.5
 
     async def test_a_hung_device_is_noticed_killed_and_replaced(self, device: Device, hef: Path, clip_words: str) -> None:
         deadline = 1.0

@@ -4,7 +4,6 @@ import asyncio
 import contextlib
 import os
 import signal
-import socket
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
@@ -16,6 +15,7 @@ import httpx
 import yaml
 from fastapi import FastAPI
 from polling import eventually, until
+from ports import free_port as free_port  # noqa: PLC0414 (the tests have it from here)
 
 from hailo_whisper.api import app as api
 from hailo_whisper.engines.launch import Found, Launch, Patience
@@ -202,14 +202,6 @@ class ServerProcess:
     def transcribe(self, media: bytes | None = None, name: str = "clip.wav", /, **more: str) -> httpx.Response:
         """Send the clip, or other media."""
         return self.client.post(PATH, files={"file": (name, clip() if media is None else media)}, data=fields(**more))
-
-
-def free_port() -> int:
-    """A port that nobody listens on."""
-    with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
-        port: int = sock.getsockname()[1]
-        return port
 
 
 def write_config(folder: Path, model: Path, port: int, more: Mapping[str, dict[str, Any]] | None = None) -> Path:

@@ -27,7 +27,17 @@ ALLOWED = {
     "formats": {"speech.transcript", "speech.languages"},
     "accelerators": set[str](),
     # What a model consists of, and Whisper's own tokenizer, are the models' business wherever they are needed.
-    "engines": {"failure", "hef", "accelerators", "service.child", "service.metrics", "speech", "models.hefs", "models.official"},
+    "engines": {
+        "failure",
+        "hef",
+        "accelerators",
+        "service.child",
+        "service.metrics",
+        "speech",
+        "models.hefs",
+        "models.official",
+        "models.weights",
+    },
     "scheduling": {"failure", "settings", "service.log", "service.memory", "service.metrics", "speech", "engines"},
     "models": {"failure", "hef", "retry_after"},
     "keys": {"failure"},

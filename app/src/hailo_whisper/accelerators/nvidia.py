@@ -27,7 +27,9 @@ LIBCUDA = "libcuda.so.1"
 CUBLAS = "libcublas.so.12"
 CUBLASLT = "libcublasLt.so.12"
 CUDNN = "libcudnn.so.9"
-PACKAGES = {CUBLAS: "nvidia-cublas-cu12", CUBLASLT: "nvidia-cublas-cu12", CUDNN: "nvidia-cudnn-cu12"}
+CUDNN_PARTS = (CUDNN, "libcudnn_ops.so.9", "libcudnn_cnn.so.9")
+"""It loads the others itself when they are first needed, and ends the process where it does not find them."""
+PACKAGES = {CUBLAS: "nvidia-cublas-cu12", CUBLASLT: "nvidia-cublas-cu12", **dict.fromkeys(CUDNN_PARTS, "nvidia-cudnn-cu12")}
 """The wheels that bring them."""
 DEFAULT = (
     "opt/hailo-whisper/cuda/nvidia/*/lib",
@@ -142,7 +144,7 @@ def bringing(*packages: str, prefix: str = sys.prefix) -> str:
 def libraries(root: Path, packages: Path | None = None, environ: Mapping[str, str] = os.environ) -> dict[str, str | None]:
     """Where each library lies that CTranslate2 needs for CUDA: in a wheel of the venv first, then where the loader looks."""
     wheels = packages or Path(sysconfig.get_path("purelib"))
-    needed = [LIBCUDA, CUBLASLT, CUBLAS, *([CUDNN] if matching(wheels / "ctranslate2.libs", "libcudnn*") else [])]
+    needed = [LIBCUDA, CUBLASLT, CUBLAS, *(CUDNN_PARTS if matching(wheels / "ctranslate2.libs", "libcudnn*") else [])]
     folders = [*matching(wheels / "nvidia", "*/lib"), *_loader(root, environ)]
     return {name: next((str(folder / name) for folder in folders if (folder / name).exists()), None) for name in needed}
 

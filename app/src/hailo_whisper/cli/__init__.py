@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from .. import __version__
 from ..failure import Failure
 
-COMMANDS = ("serve", "transcribe", "models", "config", "keys", "doctor", "selftest")
+COMMANDS = ("serve", "container", "transcribe", "models", "config", "keys", "doctor", "selftest")
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -37,6 +37,7 @@ WORKER = (
     "models.catalog",
     "engine.kind",
     "engine.fallback",
+    "cuda.device_index",
     "hailo.group",
     "hailo.device_wait_seconds",
     "hailo.resources",

@@ -141,7 +141,7 @@ class Comeback:
         except Exception as error:
             self._drop()
             self.waiting = None
-            post.metrics.worker_lost("start")
+            post.failed_to_start(error)
             longest = pauses.BESIDE if isinstance(error, DeviceTrouble) else math.inf
             self._breaker.failed(time.monotonic(), longest)
             self._failed(launch, error)

@@ -10,6 +10,7 @@ import itertools
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 
 from ..speech.transcript import Segment, WindowResult, Word
@@ -17,9 +18,10 @@ from ..speech.waveform import RATE, Samples
 from . import alignment, cuda
 from .alignment import Heard, Stretch
 from .decoding import TICK, Decoded, Part, chosen, parts
-from .engine import Capabilities, ModelConfig, Options
+from .engine import Capabilities, ModelConfig, Options, Strain
+from .headroom import Headroom
 from .spelling import UNSPACED
-from .whisper import FRAMES, FULL, Asked, Encoded, Features, Whisper, ticks
+from .whisper import FRAMES, FULL, Asked, Encoded, Features, Whisper, check_compute_type, ticks
 
 # Whisper's own ladder: https://github.com/openai/whisper, transcribe(), `temperature`.
 LADDER = (0.0, 0.2, 0.4, 0.6, 0.8, 1.0)
@@ -33,6 +35,8 @@ UNHEARD = 2.0
 MAX_LANES = 4
 # On a GPU: it decodes one batch while the host makes the features of the other.
 GPU_LANES = 2
+# And there it reads the weights once for all windows of a batch, as long as there is memory for them.
+GPU_BATCH = 16
 
 
 @dataclass
@@ -67,13 +71,15 @@ class CTranslate2Engine:
         self._loaded: Whisper | None = None
         self._config = ModelConfig(Path(), "int8", 0)
         self._lanes = 1
+        self._most = BATCH
+        self._headroom = Headroom(BATCH_SECONDS)
 
     @property
     def capabilities(self) -> Capabilities:
         """What the loaded model can do."""
         return Capabilities(
             window_seconds=FULL,
-            batch=self._config.batch or BATCH,
+            batch=self._config.batch or self._most,
             lanes=self._lanes,
             express=True,
             languages=self._whisper.languages,
@@ -87,22 +93,31 @@ class CTranslate2Engine:
             unavailable=[],
         )
 
+    @property
+    def strain(self) -> Strain:
+        """How it does with the GPU's memory."""
+        return self._headroom.strain
+
     def load(self, config: ModelConfig) -> None:
-        """Load the folder's model, from nowhere else. Raises Trouble when it is to be on a GPU and cannot."""
+        """Load the folder's model, from nowhere else. Raises Trouble when the device cannot be used as it is to be."""
         threads = config.threads or len(os.sched_getaffinity(0))
         self._config = config
-        self._lanes = config.workers or (GPU_LANES if config.device == "cuda" else lanes(threads))
+        path, device, index = config.path, config.device, config.device_index
+        self._lanes = config.workers or (GPU_LANES if device == "cuda" else lanes(threads))
         # One more worker, for the express: it shares the model's weights with the others.
-        loading = cuda.usable() if config.device == "cuda" else contextlib.nullcontext()
-        with loading:
-            self._loaded = Whisper(
-                config.path, config.compute_type, max(threads // self._lanes, 1), self._lanes + 1, device=config.device
-            )
+        workers = self._lanes + 1
+        with cuda.usable(path, index) if device == "cuda" else contextlib.nullcontext():
+            check_compute_type(config.compute_type, device, index)
+            self._loaded = Whisper(path, config.compute_type, max(threads // self._lanes, 1), workers, device=device, index=index)
+        if device == "cuda":
+            room = cuda.room(path, self._loaded.compute_type, index, workers)
+            self._headroom = Headroom(BATCH_SECONDS if room is None else min(room, GPU_BATCH * FULL), cuda.short)
+            self._most = min(max(int(self._headroom.seconds // config.least_seconds), 1), GPU_BATCH)
 
     def transcribe(self, batch: list[Samples], options: Options) -> list[WindowResult]:
         """Transcribe windows, each of shape (samples,) and of 30 s at most. May be called from several threads at once.
 
-        Raises DeviceTrouble when the GPU fails.
+        Raises DeviceTrouble when the GPU fails, and NoMemory when it has too little memory left even for one window.
         """
         with cuda.failing() if self._config.device == "cuda" else contextlib.nullcontext():
             return self._transcribe(batch, options)
@@ -116,14 +131,15 @@ class CTranslate2Engine:
             raise ValueError("the model does not translate")
         previous = self._whisper.previous(options.prompt, options.hotwords)
         pieces = [_Piece(window, 0, samples) for window, samples in enumerate(batch)]
-        languages = [options.language or self._detect(piece) for piece in pieces]
+        languages = [options.language or self._headroom.within(partial(self._detect, piece)) for piece in pieces]
         segments: list[list[Segment]] = [[] for _ in batch]
         fallbacks = [0] * len(batch)
         while pieces:
             left: list[_Piece] = []
             for language, group in self._groups(pieces, languages):
                 wanted = _Wanted(language, options, previous)
-                for piece, tries in zip(group, self._decode(group, wanted), strict=True):
+                all_tries = self._headroom.by_parts(group, self._context, partial(self._decode, wanted=wanted))
+                for piece, tries in zip(group, all_tries, strict=True):
                     fallbacks[piece.window] += len(tries) - 1
                     decoded = chosen(tries)
                     # A rest in which there is nothing to be understood is breath or noise, and what is said of it invented.
@@ -136,11 +152,13 @@ class CTranslate2Engine:
                         left.append(_Piece(piece.window, piece.offset + rest, piece.samples[rest:]))
                     said = self._segments(piece, found, decoded)
                     if options.words or options.logprobs:
-                        said = self._aligned(piece, said, decoded, heard if unheard else piece.seconds, wanted)
+                        until = heard if unheard else piece.seconds
+                        said = self._headroom.within(partial(self._aligned, piece, said, decoded, until, wanted))
                     segments[piece.window] += [_moved(segment, piece.offset / RATE) for segment in said]
                 for piece in group:
                     piece.encoded.clear()
             pieces = left
+        self._headroom.worked()
         return [WindowResult(*result) for result in zip(segments, languages, fallbacks, strict=True)]
 
     @property
@@ -158,7 +176,7 @@ class CTranslate2Engine:
                 group = groups[-1][1]
                 # The first is the longest, to whose length the others are padded.
                 longest = self._context(group[0])
-                if longest <= STRETCH * context and longest * (len(group) + 1) <= BATCH_SECONDS:
+                if longest <= STRETCH * context and longest * (len(group) + 1) <= self._headroom.seconds:
                     group.append(piece)
                     continue
             groups.append((language, [piece]))
@@ -197,7 +215,7 @@ class CTranslate2Engine:
             todo = [i for i, tried in enumerate(tries) if not tried or _again(tried[-1], before)]
             before = context
             # What is to be tried again is rare, and in full context it takes more memory.
-            size = max(int(BATCH_SECONDS // context), 1)
+            size = max(int(self._headroom.seconds // context), 1)
             for some in (todo[at : at + size] for at in range(0, len(todo), size)):
                 longest = max(group[i].seconds for i in some)
                 asked = Asked(wanted.language, options.task, wanted.previous, options.beam, temperature, longest, context)

@@ -57,6 +57,8 @@ class ModelConfig:
     """Of the programs that share the device; "UNIQUE": this one has it alone. For engines on a device that can be shared."""
     device: str = "cpu"
     """Which to use, for an engine that knows several: "cpu" or "cuda"."""
+    device_index: int = 0
+    """Which of several GPUs, as CUDA counts them."""
 
 
 @dataclass(frozen=True)
@@ -79,8 +81,21 @@ class Options:
     """Whether each segment is to come with its tokens and their probabilities."""
 
 
+@dataclass(frozen=True)
+class Strain:
+    """How an engine does with the memory of its device."""
+
+    times: int = 0
+    """That memory ran out since the model was loaded."""
+    sentence: str | None = None
+    """What it does about it now, and what would help; None when nothing is wrong."""
+
+
 class Engine(Protocol):
-    """Runs inside the worker; knows neither asyncio nor HTTP."""
+    """Runs inside the worker; knows neither asyncio nor HTTP.
+
+    One that can get by with less memory has a property `strain` besides, a Strain.
+    """
 
     @property
     def capabilities(self) -> Capabilities:
@@ -97,7 +112,8 @@ class Engine(Protocol):
     def transcribe(self, batch: list[Samples], options: Options) -> list[WindowResult]:
         """Transcribe windows, each of shape (samples,), to as many results; times count from a window's beginning.
 
-        Raises DeviceTrouble when the device is gone: then this process is ended, and another looks for the device.
+        Raises DeviceTrouble when the device is gone: then this process is ended, and another looks for the device. Raises NoMemory when
+        not even one window fits: then the process stays, as other windows may fit.
         """
         ...
 

@@ -27,6 +27,10 @@ class DeviceLost(WorkerLost):
     """The device failed over this batch, and its worker was given up. That is hardly ever the fault of what it was given."""
 
 
+class NoRoom(EngineFailed):
+    """The device had too little memory left for this batch. Its worker lives, and something shorter may fit."""
+
+
 class DeadlineExceeded(EngineFailed):
     """It was not done in time. Sending the same again would take as long again."""
 

@@ -11,7 +11,7 @@ from ..service.child import Child, ChildDied, Line, Message
 from ..speech.transcript import WindowResult
 from ..speech.waveform import Waveform
 from ..speech.windows import Window
-from .engine import Capabilities, Options
+from .engine import Capabilities, Options, Strain
 from .failures import EngineFailed
 from .launch import Launch
 from .results import results
@@ -34,6 +34,7 @@ class Handle:
         self.pid = self._child.pid
         self.pidfd = self._child.pidfd
         self.capabilities: Capabilities | None = None
+        self.strain = Strain()
         self._lines: list[Child | Line] = [self._child]
         self._places = asyncio.Semaphore(1)
         self._asked = 0
@@ -67,6 +68,7 @@ class Handle:
             "least_seconds": launch.least_seconds,
             "group": launch.group,
             "device": launch.device,
+            "device_index": launch.device_index,
         }
         answer = _checked(await self._child.ask(order, deadline=deadline))
         self.capabilities = Capabilities(**answer["capabilities"])
@@ -90,7 +92,10 @@ class Handle:
             "windows": [(waveforms.index(item.waveform), item.window.start, item.window.end) for item in items],
             "options": asdict(options),
         }
-        answer = _checked(await self._ask(order, [waveform.fd for waveform in waveforms], deadline))
+        said = await self._ask(order, [waveform.fd for waveform in waveforms], deadline)
+        if "strain" in said.data:
+            self.strain = Strain(**said.data["strain"])
+        answer = _checked(said)
         longest = self.capabilities.window_seconds if self.capabilities else 0.0
         return results(answer, [item.window for item in items], longest)
 

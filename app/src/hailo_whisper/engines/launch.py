@@ -61,6 +61,8 @@ class Launch:
     warm_up: WarmUp
     device: str = "cpu"
     """That the engine is to use, where its class knows several: "cpu" or "cuda"."""
+    device_index: int = 0
+    """Which of several GPUs."""
     workers: int = 0
     """Batches at the same time; 0: what suits the device."""
     batch: int = 0

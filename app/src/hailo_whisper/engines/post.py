@@ -1,16 +1,20 @@
 """What the parts of a supervisor have in common: the post that a worker holds, whether there is one now or not."""
 
 import asyncio
+import logging
 import time
 from collections.abc import Callable
 
 from ..service.metrics import Metrics
 from .breaker import Breaker
-from .engine import Capabilities
+from .engine import Capabilities, Strain
 from .handle import Handle
 from .launch import Found, Launch, Patience
 from .promises import Promises
 from .status import State, Status
+from .trouble import NoMemory
+
+log = logging.getLogger(__name__)
 
 Room = Callable[[Found], str | None]
 """Asked before a worker is started: None when there is room for it in the memory, else why there is none yet."""
@@ -66,12 +70,14 @@ class Post:
 
     @property
     def caveat(self) -> str | None:
-        """Why what answers is not what was configured."""
+        """Why what answers is not what was configured, or not as fast as it could be."""
         told = [self.found.reason] if self.found and self.found.reason else []
         if self.standing_in:
             told.insert(
                 0, f"The CPU transcribes in place of {self.launch.processor} (engine.fallback). {self.away or ''}".strip()
             )
+        if self.handle and self.handle.strain.sentence:
+            told.append(self.handle.strain.sentence)
         return " ".join(told) or None
 
     @property
@@ -108,6 +114,21 @@ class Post:
         if handle is self.handle and not self.lost:
             self.lost, self.cause = reason, cause
             self.stir()
+
+    def failed_to_start(self, error: Exception) -> None:
+        """A worker could not be started."""
+        self.metrics.worker_lost("start")
+        if isinstance(error, NoMemory):
+            self.metrics.out_of_memory("load", 1)
+
+    def strained(self, handle: Handle, before: Strain) -> None:
+        """See how a worker does with its device's memory, after a batch; `before` is how it did before it."""
+        now = handle.strain
+        if now.times > before.times:
+            self.metrics.out_of_memory("batch", now.times - before.times)
+        if now.sentence != before.sentence and handle is self.handle and self.state is State.READY:
+            log.warning("%s", now.sentence or "The GPU has memory enough again.")
+            self.set(State.READY, self.caveat)
 
     def keep_away(self, why: str) -> None:
         """The launch's own engine cannot be used now."""

@@ -84,7 +84,7 @@ class Starter:
             return self._install(await load(handle, launch, found, post.patience.load, self._waiting))
         except Exception as error:
             post.drop()
-            post.metrics.worker_lost("start")
+            post.failed_to_start(error)
             longest = pauses.DEVICE if isinstance(error, DeviceTrouble) else math.inf
             pause = post.breaker.failed(time.monotonic(), longest)
             again = f"in {pause:.0f} s, or as soon as the model's folder or the configuration changes"

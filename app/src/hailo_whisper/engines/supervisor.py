@@ -16,13 +16,13 @@ from ..speech.transcript import WindowResult
 from . import pauses
 from .comeback import Comeback
 from .engine import Capabilities, Options
-from .failures import DeadlineExceeded, DeviceLost, EngineFailed, Nonsense, Unavailable, WorkerLost
+from .failures import DeadlineExceeded, DeviceLost, EngineFailed, Nonsense, NoRoom, Unavailable, WorkerLost
 from .handle import Item
 from .launch import Found, Launch, Patience
 from .post import Post, Room
 from .starter import Starter
 from .status import State
-from .trouble import DeviceTrouble
+from .trouble import DeviceTrouble, NoMemory
 from .watch import Watch
 
 log = logging.getLogger(__name__)
@@ -200,13 +200,14 @@ class Supervisor:
         """Transcribe one batch, across requests. `capabilities.lanes` of them and the express may be under way at a time; others wait.
 
         Raises Unavailable when there is no worker, WorkerLost when it died over the batch, DeviceLost when it was the device that failed,
-        DeadlineExceeded when it was killed at the deadline, EngineFailed when the engine failed and its process lives.
+        NoRoom when not even one window fitted into the device's memory, DeadlineExceeded when it was killed at the deadline, EngineFailed when the engine failed and its process lives.
         """
         post = self._post
         deadline = self.deadline(sum(item.window.duration for item in items))
         await self.ready()
         if (handle := post.handle) is None:
             raise Unavailable("The server is shutting down. Send it again in a moment.", 5)
+        strain = handle.strain
         try:
             found = await handle.transcribe(items, options, deadline)
         except ChildDied as error:
@@ -226,6 +227,12 @@ class Supervisor:
         except DeviceTrouble as error:
             # What the worker had on the device is lost with it; the next one looks for the device, and says why it is not there.
             log.error("%s", error)
+            if isinstance(error, NoMemory) and not (post.launch.stand_in and not post.standing_in):
+                post.errors += 1
+                if post.errors >= MOST_ERRORS:
+                    # What it holds itself comes back with another process.
+                    post.lose(handle, "memory", str(error))
+                raise NoRoom(str(error)) from None
             post.lose(handle, "device", str(error))
             raise DeviceLost(str(error)) from None
         except EngineFailed as error:
@@ -239,6 +246,7 @@ class Supervisor:
             post.breaker.worked()
             return found
         finally:
+            post.strained(handle, strain)
             post.used = post.answered = time.monotonic()
             if post.replace:
                 post.stir()

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from ..speech.waveform import RATE, Samples
 from . import spelling
 from .decoding import TICK, Decoded
+from .trouble import Trouble
 
 # Samples at a temperature above 0, of which the likeliest is taken: as Whisper's `best_of`.
 BEST_OF = 5
@@ -49,8 +50,10 @@ class Asked:
 class Whisper:
     """A loaded model. Its methods may be called from several threads at once."""
 
-    def __init__(self, path: Path, compute_type: str, threads: int, workers: int, device: str = "cpu") -> None:
-        """Load the model in a folder, for `workers` callers at a time of so many threads each; `device` is "cpu" or "cuda".
+    def __init__(self, path: Path, compute_type: str, threads: int, workers: int, *, device: str = "cpu", index: int = 0) -> None:
+        """Load the model in a folder, for `workers` callers at a time of so many threads each.
+
+        `device` is "cpu" or "cuda", `index` which of several GPUs.
 
         Never reaches for the network: faster-whisper would, for a name that is not a folder. Raises FileNotFoundError.
         """
@@ -62,6 +65,7 @@ class Whisper:
         self._model: Any = WhisperModel(
             str(path),
             device=device,
+            device_index=index,
             compute_type=compute_type,
             cpu_threads=threads,
             num_workers=workers,
@@ -76,6 +80,11 @@ class Whisper:
         self.languages = [code for code in codes if known(f"<|{code}|>") is not None] if self.multilingual else ["en"]
         self.timestamp_begin = int(self._tokenizer("en", "transcribe")[0].timestamp_begin)
         self._end = int(self._tokenizer("en", "transcribe")[0].eot)
+
+    @property
+    def compute_type(self) -> str:
+        """The number format that it computes in: for "auto" and "default" the one that was taken."""
+        return str(self._model.model.compute_type)
 
     @property
     def aligns(self) -> bool:
@@ -194,6 +203,19 @@ class Whisper:
             tokenizer = Tokenizer(self._model.hf_tokenizer, self.multilingual, task=task, language=language)
             self._tokenizers[language, task] = tokenizer, get_suppressed_tokens(tokenizer, [-1])
         return self._tokenizers[language, task]
+
+
+def check_compute_type(wanted: str, device: str, index: int = 0) -> None:
+    """Raise Trouble when a device, "cpu" or "cuda", does not compute in that number format: CTranslate2 does not say what it could do instead."""
+    import ctranslate2
+
+    known = ctranslate2.get_supported_compute_types(device, index)
+    if wanted in ("auto", "default") or wanted in known:
+        return
+    what = "The GPU" if device == "cuda" else "This processor"
+    raise Trouble(
+        f"{what} does not compute in {wanted} (model.compute_type). It does in {', '.join(sorted(known))}: take one of them, or auto."
+    )
 
 
 def ticks(seconds: float) -> int:

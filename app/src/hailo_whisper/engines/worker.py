@@ -11,7 +11,7 @@ from typing import Any
 
 from ..service import child
 from ..speech.waveform import Waveform
-from .engine import Engine, ModelConfig, Options
+from .engine import Engine, ModelConfig, Options, Strain
 from .trouble import DeviceTrouble, Trouble
 
 # Of -1000 to 1000: where memory is short, the kernel is to end this process, which is replaced, and not the server.
@@ -43,6 +43,7 @@ class Worker:
                     least_seconds=data["least_seconds"],
                     group=data["group"],
                     device=data["device"],
+                    device_index=data["device_index"],
                 )
                 try:
                     engine.load(config)
@@ -62,8 +63,10 @@ class Worker:
                     # What leaked would be missing for every request to come; a new process begins with none of it.
                     raise SystemExit(f"the engine ran out of memory: {error}") from error
                 except DeviceTrouble as error:
-                    return _trouble(error)
-                return {"results": [asdict(result) for result in results]}, []
+                    answer, _ = _trouble(error)
+                else:
+                    answer = {"results": [asdict(result) for result in results]}
+                return answer | {"strain": asdict(getattr(self._engine, "strain", Strain()))}, []
             case other:
                 raise ValueError(f"unknown message {other!r}")
 

@@ -7,7 +7,7 @@ import os
 import time
 from collections.abc import Iterator, Sequence
 
-from ..engines.failures import DeadlineExceeded, DeviceLost, EngineFailed, Unavailable, WorkerLost
+from ..engines.failures import DeadlineExceeded, DeviceLost, EngineFailed, NoRoom, Unavailable, WorkerLost
 from ..engines.handle import Item
 from ..engines.status import State
 from ..engines.supervisor import Supervisor
@@ -168,10 +168,11 @@ class Feeder:
     def _lost(self, batch: Sequence[Piece], error: EngineFailed, *, alone: bool) -> None:
         """Nobody knows which request was the cause, so each is tried once more by itself; one that was by itself has failed.
 
-        Except that a worker that died may have been killed by something else: then the next one gets the same again.
+        Except that a worker that died may have been killed by something else: then the next one gets the same again. And where memory
+        was short, other batches may have had it.
         """
         jobs = [*dict.fromkeys(piece.job for piece in batch)]
-        again = len(jobs) > 1 or (isinstance(error, WorkerLost) and not alone)
+        again = len(jobs) > 1 or (isinstance(error, WorkerLost | NoRoom) and not alone)
         self._work.queue.give_back(batch)
         for job in jobs:
             if again:
@@ -187,6 +188,10 @@ def _final(error: EngineFailed) -> Exception:
         return Unavailable(
             f"The device failed twice while it transcribed this, which is hardly the fault of the recording: {error} Send it again in a moment.",
             10,
+        )
+    if isinstance(error, NoRoom):
+        return Unavailable(
+            f"There is no memory for this now, not even for one window at a time: {error} Send it again in a moment.", 10
         )
     if isinstance(error, WorkerLost):
         return EngineFailed(

@@ -80,6 +80,9 @@ class Metrics:
         )
         self._fallbacks = self._counter("fallbacks", "Decodings that looked wrong and were done again.")
         self._restarts = self._counter("worker_restarts", "Workers that were lost and replaced, by reason.", "reason")
+        self._out_of_memory = self._counter(
+            "out_of_memory", "Times that the GPU's memory ran out: when a model was loaded, or over a batch.", "at"
+        )
         self._loads = self._histogram("worker_load_seconds", "From the start of a worker until it was warmed up.", LOAD_BUCKETS)
         self._state = self._gauge("model_state", "1 for the state that a model is in, 0 for the others.", "model", "state")
         self._degraded = self._gauge(
@@ -142,6 +145,10 @@ class Metrics:
     def worker_lost(self, reason: str) -> None:
         """A worker died or was killed, and is to be replaced. Unloading an idle one is no loss."""
         self._restarts.labels(reason).inc()
+
+    def out_of_memory(self, at: str, times: int) -> None:
+        """The GPU's memory ran out so many times, at "load" or over a "batch"."""
+        self._out_of_memory.labels(at).inc(times)
 
     def model_offered(self, model: str) -> None:
         """There is a model of that name, one of those that the configuration names."""

@@ -13,6 +13,7 @@ from .reading import (
     candidates,
     dump,
     load,
+    names,
     parse,
     read,
 )
@@ -31,6 +32,7 @@ __all__ = [
     "candidates",
     "dump",
     "load",
+    "names",
     "parse",
     "read",
     "schema",

@@ -105,23 +105,23 @@ def dump(settings: Settings) -> str:
     return json.dumps(settings.model_dump(), indent=2, ensure_ascii=False) + "\n"
 
 
-def _names() -> dict[str, tuple[str, str]]:
+def names() -> dict[str, tuple[str, str]]:
     """Every environment variable that sets something, with the section and key that it sets."""
-    names = {
+    found = {
         f"{PREFIX}{section}_{key}".upper(): (section, key) for section, model in sections().items() for key in model.model_fields
     }
-    return names | ALIASES
+    return found | ALIASES
 
 
 def _overrides(environ: Mapping[str, str]) -> Iterator[tuple[tuple[str, str], Any]]:
-    names = _names()
+    known = names()
     for name, text in environ.items():
-        if name in names:
+        if name in known:
             try:
-                yield names[name], yaml.safe_load(text) if text else None
+                yield known[name], yaml.safe_load(text) if text else None
             except yaml.YAMLError:
                 raise ConfigurationInvalid(
                     f"environment: {name} cannot be read as a value: {text!r}. Put it in quotes."
                 ) from None
         elif name.startswith(PREFIX):
-            raise ConfigurationInvalid(f"environment: {name} sets nothing.{nearest(name, names)}")
+            raise ConfigurationInvalid(f"environment: {name} sets nothing.{nearest(name, known)}")

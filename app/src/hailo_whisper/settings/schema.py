@@ -118,8 +118,21 @@ class Model(Section):
         "-1: never. "
         "The next request loads it again.",
     )
-    compute_type: Literal["default", "auto", "int8", "int8_float32", "int8_float16", "int16", "float16", "float32"] = Field(
-        "int8", description="Number format that the engine computes in."
+    compute_type: Literal[
+        "default",
+        "auto",
+        "int8",
+        "int8_float32",
+        "int8_float16",
+        "int8_bfloat16",
+        "int16",
+        "float16",
+        "bfloat16",
+        "float32",
+    ] = Field(
+        "int8",
+        description="Number format that the engine computes in; one that the processor lacks is refused by name. auto: the fastest that it has. "
+        "default: that of the model's files. On an NVIDIA GPU int8_float16 takes the least memory.",
     )
     threads: int = Field(
         0, ge=0, le=1024, description="Threads of the engine, all of its batches together. 0: one for each core."
@@ -131,7 +144,12 @@ class Model(Section):
         description="Batches that are transcribed at the same time, beside the express of a short command. More take more memory. 0: on a CPU by "
         "its threads, from 1 to 4; on an NVIDIA GPU 2. A Hailo NPU takes one, whatever is set.",
     )
-    batch: int = Field(0, ge=0, le=64, description="Most windows that are transcribed at once. 0: what suits the engine.")
+    batch: int = Field(
+        0,
+        ge=0,
+        le=64,
+        description="Most windows that are transcribed at once. 0: what suits the engine; on an NVIDIA GPU as many as there is memory for, 16 at most.",
+    )
     batch_target_seconds: float = Field(
         3.0,
         gt=0,
@@ -189,6 +207,17 @@ class Engine(Section):
         description="What transcribes while the engine cannot be used, because its device is missing, busy, hung or broken, say. cpu: the CPU, with the "
         "model's CTranslate2 form, which must be in the store, or with one of model.fallback; the engine takes over again as soon as it works. none: nothing, "
         "and requests are answered with 503.",
+    )
+
+
+class Cuda(Section):
+    """The NVIDIA GPU, where the engine is on one."""
+
+    device_index: int = Field(
+        0,
+        ge=0,
+        le=63,
+        description="Which of several GPUs, as CUDA counts them, from 0: those that CUDA_VISIBLE_DEVICES leaves, the fastest first.",
     )
 
 
@@ -335,6 +364,7 @@ class Settings(Section):
     model: Model = Field(default_factory=Model, description=Model.__doc__)
     models: Models = Field(default_factory=Models, description=Models.__doc__)
     engine: Engine = Field(default_factory=Engine, description=Engine.__doc__)
+    cuda: Cuda = Field(default_factory=Cuda, description=Cuda.__doc__)
     hailo: Hailo = Field(default_factory=Hailo, description=Hailo.__doc__)
     transcription: Transcription = Field(default_factory=Transcription, description=Transcription.__doc__)
     vad: Vad = Field(default_factory=Vad, description=Vad.__doc__)

@@ -92,6 +92,14 @@ def test_cudnn_is_needed_where_ctranslate2_was_built_with_it(machine: FakeMachin
     (packages / "ctranslate2.libs").mkdir()
     (packages / "ctranslate2.libs" / "libcudnn-1234.so.9").touch()
     assert "pip install nvidia-cudnn-cu12" in str(nvidia.lacking(_survey(machine, packages)))
+    wheel = packages / "nvidia" / "cudnn" / "lib"
+    wheel.mkdir(parents=True)
+    (wheel / "libcudnn.so.9").touch()
+    missing = str(nvidia.lacking(_survey(machine, packages)))
+    assert missing.startswith("libcudnn_ops.so.9 and libcudnn_cnn.so.9 cannot be found: "), "without them it ends the process"
+    for name in ("libcudnn_ops.so.9", "libcudnn_cnn.so.9"):
+        (wheel / name).touch()
+    assert nvidia.lacking(_survey(machine, packages)) is None
 
 
 def test_what_is_missing_is_told_one_after_the_other(machine: FakeMachine, packages: Path) -> None:

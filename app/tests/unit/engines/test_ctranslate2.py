@@ -2,108 +2,35 @@
 
 import contextlib
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, Literal
 
 import ctranslate2
-import faster_whisper
 import numpy as np
 import pytest
+import scripted_gpu
+from fake_whisper import BEGIN, FakeTokenizer, FakeWhisper, install, result
 from faster_whisper.feature_extractor import FeatureExtractor
+from scripted_gpu import Gpu, GpuWhisper
 
+from hailo_whisper.accelerators import cuda_memory
 from hailo_whisper.engines import cuda
-from hailo_whisper.engines.ctranslate2 import CTranslate2Engine, lanes
-from hailo_whisper.engines.engine import Capabilities, ModelConfig, Options
-from hailo_whisper.engines.spelling import alphabet
-from hailo_whisper.engines.trouble import DeviceTrouble
+from hailo_whisper.engines.ctranslate2 import BATCH_SECONDS, CTranslate2Engine, lanes
+from hailo_whisper.engines.engine import Capabilities, ModelConfig, Options, Strain
+from hailo_whisper.engines.trouble import DeviceTrouble, NoMemory, Trouble
 from hailo_whisper.engines.whisper import padded
 from hailo_whisper.speech.transcript import Token, Word
 from hailo_whisper.speech.waveform import RATE, Samples
 
-BEGIN = 1000
 ENGLISH = Options(language="en", beam=3)
-
-
-def result(text: str = "yes", logprob: float = -0.2, no_speech: float = 0.0, until: float | None = None) -> Any:
-    """What CTranslate2 gives: the letters are the tokens."""
-    tokens = [BEGIN, *map(ord, text), *([BEGIN + round(until / 0.02)] if until is not None else [])]
-    return SimpleNamespace(
-        sequences_ids=[tokens], scores=[logprob * (len(tokens) + 1) / max(len(tokens), 1)], no_speech_prob=no_speech
-    )
-
-
-class FakeWhisper:
-    """CTranslate2's model: remembers what it was asked, and answers what the test wants."""
-
-    n_mels = 80
-
-    def __init__(self) -> None:
-        self.is_multilingual = True
-        self.contexts: list[int] = []
-        self.asked: list[dict[str, Any]] = []
-        self.aligned: list[dict[str, Any]] = []
-        self.answer: Callable[[int, dict[str, Any]], Any] = lambda _, asked: result()
-
-    def encode(self, features: Any, *, to_cpu: bool) -> Any:
-        assert to_cpu, "numpy sees no memory of a GPU"
-        self.contexts.append(features.shape[2])
-        # The first feature goes through, so that a decoding can be told from another.
-        return np.full((1, features.shape[2] // 2, 4), np.asarray(features)[0, 0, 0], np.float32)
-
-    def generate(self, encoded: Any, prompts: list[list[int]], **asked: Any) -> list[Any]:
-        self.asked.append({"shape": tuple(encoded.shape), "prompts": prompts, **asked})
-        return [self.answer(i, self.asked[-1]) for i in range(len(prompts))]
-
-    def align(self, encoded: Any, start: list[int], texts: list[list[int]], frames: int) -> list[Any]:
-        """Each token is heard for 0.2 s, as long as there is sound."""
-        self.aligned.append({"shape": tuple(encoded.shape), "start": start, "frames": frames})
-        assert len(texts) == 1, "CTranslate2 is right about one at a time"
-        path = [(token, min(10 * token, frames // 2 - 1)) for token in range(len(texts[0]) + 1)]
-        return [SimpleNamespace(alignments=path, text_token_probs=[0.5] * len(texts[0]))]
-
-    def detect_language(self, encoded: Any) -> Any:
-        return [[("<|de|>", 0.9), ("<|en|>", 0.1)]]
-
-
-class FakeModel:
-    """faster-whisper's model."""
-
-    max_length = 448
-    hf_tokenizer = SimpleNamespace(
-        token_to_id={"<|en|>": 1, "<|de|>": 2}.get, id_to_token={byte: letter for letter, byte in alphabet().items()}.get
-    )
-    # As faster-whisper has it: also what this model has no token for.
-    supported_languages = ("en", "de", "yue")
-
-    def __init__(self, path: str, **how: Any) -> None:
-        self.path, self.how = path, how
-        self.model = FakeWhisper()
-        self.feature_extractor = FeatureExtractor()
-
-
-class FakeTokenizer:
-    """The prompt of a language and a task is one letter of each."""
-
-    timestamp_begin = BEGIN
-    eot = 999
-    sot_prev = 900
-
-    def __init__(self, _: Any, multilingual: bool, task: str, language: str) -> None:
-        self.sot_sequence = [ord(language[0]), *([ord("=")] if task == "translate" else [])]
-
-    def encode(self, text: str) -> list[int]:
-        return list(map(ord, text))
 
 
 @pytest.fixture(autouse=True)
 def fakes(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(faster_whisper, "WhisperModel", FakeModel)
-    monkeypatch.setattr("faster_whisper.tokenizer.Tokenizer", FakeTokenizer)
-    monkeypatch.setattr("faster_whisper.transcribe.get_suppressed_tokens", lambda *_: (7,))
-    monkeypatch.setattr(ctranslate2.StorageView, "from_array", staticmethod(lambda array: array))
+    install(monkeypatch.setattr)
 
 
 @pytest.fixture
@@ -170,6 +97,7 @@ def test_the_model_is_loaded_from_the_folder_and_from_nowhere_else(engine: CTran
     assert engine._whisper._model.path == str(tmp_path)
     assert engine._whisper._model.how == {
         "device": "cpu",
+        "device_index": 0,
         "compute_type": "int8",
         "cpu_threads": 1,
         "num_workers": 3,
@@ -181,16 +109,19 @@ def test_a_gpu_is_asked_for_when_it_is_meant(tmp_path: Path, monkeypatch: pytest
     loaded: list[str] = []
 
     @contextlib.contextmanager
-    def usable() -> Iterator[None]:
+    def usable(model: Path, index: int) -> Iterator[None]:
+        assert (model, index) == (tmp_path, 1)
         loaded.append("libraries")
         yield
         loaded.append("model")
 
     monkeypatch.setattr(cuda, "usable", usable)
+    monkeypatch.setattr(ctranslate2, "get_supported_compute_types", lambda *_: {"int8_float16"})
     engine = CTranslate2Engine()
-    engine.load(ModelConfig(tmp_path, "int8_float16", 2, device="cuda"))
+    engine.load(ModelConfig(tmp_path, "int8_float16", 2, device="cuda", device_index=1))
     assert loaded == ["libraries", "model"]
-    assert engine._whisper._model.how["device"] == "cuda"
+    how = engine._whisper._model.how
+    assert (how["device"], how["device_index"]) == ("cuda", 1)
 
 
 @pytest.mark.parametrize(
@@ -199,7 +130,8 @@ def test_a_gpu_is_asked_for_when_it_is_meant(tmp_path: Path, monkeypatch: pytest
 def test_a_gpu_has_lanes_of_its_own_number_and_they_may_be_set(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, device: str, workers: int, expected: int
 ) -> None:
-    monkeypatch.setattr(cuda, "usable", contextlib.nullcontext)
+    monkeypatch.setattr(cuda, "usable", lambda *_: contextlib.nullcontext())
+    monkeypatch.setattr(ctranslate2, "get_supported_compute_types", lambda *_: {"int8"})
     engine = CTranslate2Engine()
     engine.load(ModelConfig(tmp_path, "int8", 8, workers=workers, device=device))
     how = engine._whisper._model.how
@@ -493,9 +425,17 @@ class TestGpu:
     """CUDA fails under way; the model is a fake."""
 
     @pytest.fixture
-    def on_a_gpu(self, engine: CTranslate2Engine) -> CTranslate2Engine:
-        engine._config = replace(engine._config, device="cuda")
+    def on_a_gpu(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> CTranslate2Engine:
+        (tmp_path / "config.json").write_text('{"alignment_heads": [[3, 1], [5, 2]]}')
+        scripted_gpu.put_in(tmp_path, monkeypatch.setattr)
+        engine = CTranslate2Engine()
+        engine.load(ModelConfig(tmp_path, "int8", 2, device="cuda"))
         return engine
+
+    @pytest.fixture
+    def model(self, on_a_gpu: CTranslate2Engine) -> GpuWhisper:
+        whisper: GpuWhisper = on_a_gpu._whisper._model.model
+        return whisper
 
     @pytest.mark.parametrize("step", ["encode", "generate", "align", "detect_language"])
     @pytest.mark.parametrize(
@@ -527,9 +467,73 @@ class TestGpu:
         with pytest.raises(RuntimeError, match=r"^the prompt is too long$"):
             on_a_gpu.transcribe([sound(2)], ENGLISH)
 
-    def test_nor_is_anything_on_a_cpu(
-        self, engine: CTranslate2Engine, model: FakeWhisper, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        monkeypatch.setattr(model, "generate", lambda *_, **__: (_ for _ in ()).throw(RuntimeError("out of memory")))
+    def test_nor_is_anything_on_a_cpu(self, engine: CTranslate2Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+        failing = FakeWhisper()
+        monkeypatch.setattr(failing, "generate", lambda *_, **__: (_ for _ in ()).throw(RuntimeError("out of memory")))
+        monkeypatch.setattr(engine._whisper._model, "model", failing)
         with pytest.raises(RuntimeError, match=r"^out of memory$"):
             engine.transcribe([sound(2)], ENGLISH)
+
+    def test_a_batch_is_as_large_as_there_is_memory_for(self, on_a_gpu: CTranslate2Engine, tmp_path: Path) -> None:
+        assert on_a_gpu.capabilities.batch == 16
+        for free, batch in ((5_000_000_000, 4), (2_000_000_000, 1), (1, 1)):
+            Gpu(free=free).write(tmp_path)
+            on_a_gpu.load(ModelConfig(tmp_path, "int8", 2, device="cuda"))
+            assert on_a_gpu.capabilities.batch == batch
+        assert "little memory left beside the model" in (on_a_gpu.strain.sentence or "")
+        on_a_gpu.load(ModelConfig(tmp_path, "int8", 2, device="cuda", batch=6))
+        assert on_a_gpu.capabilities.batch == 6, "as it was set"
+
+    def test_without_a_word_from_the_driver_it_is_as_on_a_cpu(
+        self, on_a_gpu: CTranslate2Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(cuda_memory, "look", lambda _: None)
+        on_a_gpu.load(ModelConfig(tmp_path, "int8", 2, device="cuda"))
+        assert on_a_gpu._headroom.seconds == BATCH_SECONDS
+        assert on_a_gpu.strain == Strain()
+
+    @pytest.mark.parametrize("leaves", [False, True])
+    def test_a_batch_that_does_not_fit_is_halved(
+        self, on_a_gpu: CTranslate2Engine, model: GpuWhisper, tmp_path: Path, leaves: bool
+    ) -> None:
+        Gpu(holds=22.0, leaves=leaves).write(tmp_path)
+        results = on_a_gpu.transcribe([sound(2)] * 8, ENGLISH)
+        assert len(results) == 8
+        assert all(found.segments for found in results), "and nothing is lost"
+        assert max(model.batches) == 2, "of the 8 s that each takes"
+        assert sum(model.batches) == 8
+        assert on_a_gpu.strain.times >= 2
+        assert "The GPU ran out of memory" in (on_a_gpu.strain.sentence or "")
+        before = on_a_gpu.strain.times
+        on_a_gpu.transcribe([sound(2)] * 8, ENGLISH)
+        assert on_a_gpu.strain.times == before, "it has learnt from it"
+
+    def test_one_window_that_does_not_fit_is_told(self, on_a_gpu: CTranslate2Engine, tmp_path: Path) -> None:
+        Gpu(holds=9.0).write(tmp_path)
+        assert on_a_gpu.transcribe([sound(2)], ENGLISH)
+        with pytest.raises(NoMemory, match="too little memory left"):
+            on_a_gpu.transcribe([sound(20)], ENGLISH)
+        assert on_a_gpu.transcribe([sound(2)], ENGLISH), "what is shorter still fits"
+
+    def test_a_compute_type_that_the_card_lacks(self, on_a_gpu: CTranslate2Engine, tmp_path: Path) -> None:
+        Gpu(types=("float32", "int8", "int8_float32")).write(tmp_path)
+        with pytest.raises(Trouble, match=r"The GPU does not compute in int8_float16.* It does in float32, int8, int8_float32"):
+            on_a_gpu.load(ModelConfig(tmp_path, "int8_float16", 2, device="cuda"))
+        for wanted in ("auto", "default", "int8"):
+            on_a_gpu.load(ModelConfig(tmp_path, wanted, 2, device="cuda"))
+
+    def test_a_gpu_that_is_not_there(self, on_a_gpu: CTranslate2Engine, tmp_path: Path) -> None:
+        for count, there in ((1, "the only GPU is number 0"), (2, "the GPUs are numbers 0 to 1")):
+            Gpu(count=count).write(tmp_path)
+            with pytest.raises(Trouble, match=rf"no GPU of number 3.*cuda\.device_index.*{there}"):
+                on_a_gpu.load(ModelConfig(tmp_path, "int8", 2, device="cuda", device_index=3))
+
+    def test_a_model_that_does_not_fit_is_told_with_what_it_takes(self, on_a_gpu: CTranslate2Engine, tmp_path: Path) -> None:
+        Gpu(free=1_000_000_000, total=4_000_000_000, at_load=scripted_gpu.NO_MEMORY).write(tmp_path)
+        with pytest.raises(NoMemory, match=r"takes about 3236 MB in int8_float16, and 1000 of its 4000 MB are free\.$"):
+            on_a_gpu.load(ModelConfig(tmp_path, "int8", 2, device="cuda"))
+
+
+def test_a_compute_type_that_the_processor_lacks(tmp_path: Path) -> None:
+    with pytest.raises(Trouble, match=r"This processor does not compute in float16 .* It does in float32, int.*or auto\.$"):
+        CTranslate2Engine().load(ModelConfig(tmp_path, "float16", 2))

@@ -9,10 +9,11 @@ from hailo_whisper.accelerators.nodes import Node
 from hailo_whisper.engines import cuda
 from hailo_whisper.engines.ctranslate2 import CTranslate2Engine
 from hailo_whisper.engines.engine import ModelConfig
-from hailo_whisper.engines.trouble import DeviceTrouble, Trouble
+from hailo_whisper.engines.trouble import DeviceTrouble, NoMemory, Trouble
 
 NODES = tuple(Node(f"/dev/{name}", "root", "root", 0o666, True) for name in ("nvidia0", "nvidiactl", "nvidia-uvm"))
 WHOLE = nvidia.Nvidia((), NODES, "550.1", (), {})
+NOWHERE = Path("/nowhere")
 
 
 @pytest.fixture
@@ -29,7 +30,10 @@ def test_without_a_gpu_the_engine_says_so(tmp_path: Path, monkeypatch: pytest.Mo
 
 
 def test_a_gpu_that_ctranslate2_does_not_find(none: None) -> None:
-    with pytest.raises(DeviceTrouble, match="cannot be used: the driver has failed"), cuda.usable(lambda _: WHOLE):
+    with (
+        pytest.raises(DeviceTrouble, match="cannot be used: the driver has failed"),
+        cuda.usable(NOWHERE, survey=lambda _: WHOLE),
+    ):
         pytest.fail("it is not loaded")
 
 
@@ -37,7 +41,7 @@ def test_a_library_that_is_none(tmp_path: Path) -> None:
     path = tmp_path / "libcublas.so.12"
     path.write_text("no library")
     found = nvidia.Nvidia((), NODES, "550.1", (), {"libcublas.so.12": str(path)})
-    with pytest.raises(Trouble, match=r"libcublas\.so\.12 cannot be loaded"), cuda.usable(lambda _: found):
+    with pytest.raises(Trouble, match=r"libcublas\.so\.12 cannot be loaded"), cuda.usable(NOWHERE, survey=lambda _: found):
         pytest.fail("it is not loaded")
 
 
@@ -49,8 +53,14 @@ def test_a_library_that_is_none(tmp_path: Path) -> None:
             Trouble,
             "Update the NVIDIA driver",
         ),
-        ("CUDA failed with error out of memory", DeviceTrouble, "stop other programs on it"),
-        ("cuBLAS failed with status CUBLAS_STATUS_ALLOC_FAILED", DeviceTrouble, "stop other programs on it"),
+        ("CUDA failed with error out of memory", NoMemory, "stop other programs on it"),
+        ("cuBLAS failed with status CUBLAS_STATUS_ALLOC_FAILED", NoMemory, "stop other programs on it"),
+        ("parallel_for failed: cudaErrorInvalidDevice: invalid device ordinal", NoMemory, "stop other programs on it"),
+        ("parallel_for failed: cudaErrorIllegalAddress: an illegal memory access was encountered", DeviceTrouble, "dmesg"),
+        ("cuBLAS failed with status CUBLAS_STATUS_NOT_SUPPORTED", Trouble, "model.compute_type to auto, or to float16"),
+        ("Unable to load any of {libcudnn_ops.so.9.1.0, libcudnn_ops.so.9}", DeviceTrouble, "nvidia-cudnn-cu12"),
+        ("Cannot load symbol cudnnCreateConvolutionDescriptor", DeviceTrouble, "nvidia-cudnn-cu12"),
+        ("cuDNN failed with status CUDNN_STATUS_NOT_INITIALIZED", DeviceTrouble, "nvidia-cudnn-cu12"),
         ("CUDA failed with error no CUDA-capable device is detected", DeviceTrouble, "nvidia-smi"),
         ("Library libcublas.so.12 is not found or cannot be loaded", DeviceTrouble, "nvidia-cublas-cu12"),
         ("CUDA failed with error an illegal memory access was encountered", DeviceTrouble, "dmesg"),
@@ -72,7 +82,7 @@ def test_other_errors_keep_their_words(monkeypatch: pytest.MonkeyPatch) -> None:
     import ctranslate2
 
     monkeypatch.setattr(ctranslate2, "get_cuda_device_count", lambda: 1)
-    with pytest.raises(RuntimeError, match=r"^model\.bin is broken$"), cuda.usable(lambda _: WHOLE):
+    with pytest.raises(RuntimeError, match=r"^model\.bin is broken$"), cuda.usable(NOWHERE, survey=lambda _: WHOLE):
         raise RuntimeError("model.bin is broken")
-    with pytest.raises(DeviceTrouble, match="too little memory"), cuda.usable(lambda _: WHOLE):
+    with pytest.raises(NoMemory, match="too little memory"), cuda.usable(NOWHERE, survey=lambda _: WHOLE):
         raise RuntimeError("CUDA failed with error out of memory")

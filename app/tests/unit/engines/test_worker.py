@@ -36,6 +36,7 @@ def _load(worker: Worker, folder: Path) -> dict[str, Any]:
         "least_seconds": 9.0,
         "group": "SHARED",
         "device": "cpu",
+        "device_index": 0,
     }
     return worker.handle(Message(order))[0]
 
@@ -113,11 +114,13 @@ def test_trouble_crosses_as_its_sentence(worker: Worker, device: Device, tmp_pat
     }
     order |= {"path": str(device.hef(tmp_path, says="hello")), "batch": 0, "margin_seconds": 3.0, "least_seconds": 8.0}
     device.tell("absent")
-    answer, _ = worker.handle(Message(order | {"group": "SHARED", "device": "cpu"}))
+    answer, _ = worker.handle(Message(order | {"group": "SHARED", "device": "cpu", "device_index": 0}))
     assert answer.keys() == {"trouble", "sentence"}
     assert (answer["trouble"], answer["sentence"][:26]) == ("DeviceTrouble", "No Hailo device was found.")
     device.tell()
-    assert worker.handle(Message(order | {"group": "SHARED", "device": "cpu"}))[0]["capabilities"]["batch"] == 1
+    assert (
+        worker.handle(Message(order | {"group": "SHARED", "device": "cpu", "device_index": 0}))[0]["capabilities"]["batch"] == 1
+    )
     device.tell("infer raise 62")
     with Waveform.of(np.zeros(RATE, np.float32)) as waveform:
         sound = {"waveforms": [RATE], "windows": [[0, 0, RATE]], "options": OPTIONS}

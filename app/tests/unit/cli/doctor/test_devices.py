@@ -132,3 +132,9 @@ class TestNvidia:
         (found,) = devices.gpu(patient(machine, probe=Probe(trouble=Lack("it has failed", "mend it")), **sections))
         assert (found.state, found.found) == (state, "driver 550.54.14: it has failed")
         assert found.cure == "Mend it."
+
+    def test_one_of_a_number_that_is_not_there(self, machine: FakeMachine) -> None:
+        machine.nvidia()
+        (found,) = devices.gpu(patient(machine, **CUDA, cuda={"device_index": 1}))
+        assert (found.state, found.found) == (State.BROKEN, "cuda.device_index is 1, and there are 1 GPUs for this program")
+        assert "nvidia-smi -L" in str(found.cure)

@@ -1,0 +1,116 @@
+"""`hailo-whisper container`: what an image starts. It makes settings of what people give to containers, and serves."""
+
+import argparse
+import os
+import re
+import tempfile
+from collections.abc import Mapping, MutableMapping
+from pathlib import Path
+
+from ..failure import Failure
+from ..models import catalog, hub_cache
+from ..models.catalog import Catalog
+from ..models.unusable import ModelUnusable
+from ..settings import SOURCE, names, strangers
+from . import serve
+
+MODEL, CACHE = "WHISPER_MODEL", "MODEL_CACHE_DIR"
+PATH, STORE, KEYS = "WHISPER_MODEL_PATH", "HAILO_WHISPER_STORAGE_MODELS", "HAILO_WHISPER_ACCESS_KEYS"
+NAME = "HAILO_WHISPER_MODEL_NAME"
+SECRET = Path("/run/secrets/hailo-whisper-key")
+WEIGHTS = "model.bin"
+HUBS = ("huggingface/hub", "huggingface", "hub", "")
+"""Where in a mounted cache the hub's may lie: ~/.cache, HF_HOME and HF_HUB_CACHE are all called so."""
+LINE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}:.+")
+
+
+def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    """Add `container`."""
+    parser = subparsers.add_parser(
+        "container",
+        help="run the service as images do",
+        description=f"Run the service in a container: as `serve`, with {MODEL}, {CACHE} and the secret.",
+    )
+    parser.add_argument("--config", type=Path, metavar="FILE", help="read this file instead of /etc/hailo/hailo-whisper.yaml")
+    parser.set_defaults(run=run, engine=None)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Serve, by the environment. Raises Failure for one that cannot be meant."""
+    translate(os.environ, catalog.load(), SECRET)
+    args.config = args.config or SOURCE
+    return serve.run(args)
+
+
+def translate(environ: MutableMapping[str, str], known: Catalog, secret: Path, private: Path | None = None) -> None:
+    """Make names that the settings know of those that only containers have.
+
+    `secret` is the file of a key that may be mounted, `private` a folder to make the key file in, that for temporary files unless given. Raises Failure with every name that means
+    nothing, or with what is wrong with the secret.
+    """
+    if wrong := strangers.refusals(environ, {**names(), MODEL: None, CACHE: None}):
+        raise Failure("\n".join(f"environment: {sentence}" for sentence in wrong))
+    wanted, cache = environ.pop(MODEL, None), environ.pop(CACHE, None)
+    if wanted:
+        if also := next((name for name in (PATH, NAME) if environ.get(name)), None):
+            raise Failure(f"environment: both {MODEL} and {also} say which model it is. Take one of them away.")
+        if wanted.startswith("/"):
+            environ[PATH] = wanted
+        else:
+            environ[NAME] = _named(wanted, known)
+    if not environ.get(PATH) and (found := place(environ, known, cache)):
+        environ[PATH] = str(found)
+    if KEYS not in environ and secret.exists():
+        environ[KEYS] = str(_kept(secret, private))
+
+
+def place(environ: Mapping[str, str], known: Catalog, cache: str | None) -> Path | None:
+    """The folder of the named model in a mounted cache, where it is not in the folder of the models; None when it is in neither."""
+    name = environ.get(NAME) or "base"
+    stored = Path(environ.get(STORE, "/var/lib/hailo-whisper/models")) / name
+    if not cache or (stored / WEIGHTS).exists():
+        return None
+    root = Path(cache)
+    try:
+        if (root / name / WEIGHTS).is_file():
+            return root / name
+        for hub in HUBS:
+            if name in known and (snapshot := hub_cache.find(hub_cache.snapshots(root / hub), known.get(name))):
+                return snapshot.folder
+    except OSError as error:
+        raise Failure(
+            f"The cache {root} cannot be read: {error.strerror}. Run the container as the user whom it belongs to (`user:` in compose, --user), "
+            "or open it to everybody: `chmod -R a+rX`."
+        ) from None
+    return None
+
+
+def _named(wanted: str, known: Catalog) -> str:
+    """The catalog's name of a model, which others call by its repository too."""
+    for model in known:
+        if model.sources.hub and model.sources.hub.repository == wanted:
+            return model.name
+    try:
+        return known.get(wanted).name
+    except ModelUnusable as error:
+        raise Failure(f"environment: {MODEL} is {wanted}. {error}") from None
+
+
+def _kept(secret: Path, private: Path | None) -> Path:
+    """The key file made of a secret, which is mounted with a mode that no key file may have."""
+    try:
+        text = secret.read_text(encoding="utf-8").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        raise Failure(
+            f"The secret {secret} cannot be read: {error}. Make it readable for the container's user, as text."
+        ) from None
+    if not text:
+        raise Failure(
+            f"The secret {secret} is empty. Put a key into it (`openssl rand -hex 32`), or lines as `hailo-whisper keys` writes them."
+        )
+    lines = text.splitlines()
+    # Of this process alone, wherever files can be written at all.
+    keys = Path(tempfile.mkdtemp(prefix="hailo-whisper-", dir=private)) / "keys"
+    keys.touch(mode=0o600)
+    keys.write_text("\n".join(lines if all(map(LINE.fullmatch, lines)) else [f"default:{text}"]) + "\n", encoding="utf-8")
+    return keys
