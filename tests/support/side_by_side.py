@@ -22,6 +22,8 @@ ORDER = (
     *TOGETHER,
     "app/tests/server/",
     "tests/test_lint.py",
+    # Many of the house's start ansible-playbook.
+    "tests/test_",
 )
 
 
