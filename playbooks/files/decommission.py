@@ -162,6 +162,8 @@ class Machine:
         for path in self.kept:
             if path.exists():
                 run("chown", "--recursive", "root:root", str(path))
+        if (self.root / HOME).exists():
+            run("chown", "root:root", str(self.root / HOME))
         run("userdel", USER)
         run("groupdel", USER)
         if run("getent", "group", "hailo").rstrip().endswith(":"):
