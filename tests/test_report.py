@@ -33,6 +33,9 @@ def root(tmp_path: Path) -> Path:
         ),
         "srv/models/.partial/manifest.json": "{}",
         "srv/models/broken/manifest.json": "{",
+        # Of packages: where the store has its own, that is the one.
+        "usr/share/hailo-whisper/models/tiny.en/manifest.json": json.dumps({"files": {"model.bin": {"size": 9, "sha256": SUM}}}),
+        "usr/share/hailo-whisper/models/base/manifest.json": json.dumps({"files": {"model.bin": {"size": 9, "sha256": "00"}}}),
         "sys/bus/pci/devices/0000:01:00.0/vendor": "0x1e60\n",
         "sys/bus/pci/devices/0000:01:00.0/device": "0x45c4\n",
         "sys/module/hailo1x_pci/version": "5.1.1\n",
@@ -114,7 +117,7 @@ def test_a_machine_tells_what_it_has(project: Path, root: Path, systemctl: Path)
         "method": "venv",
         "installed": "2023-11-14T22:13:20Z",
         "accelerator": {"kind": "hailo", "name": "Hailo-10H", "driver": "5.1.1"},
-        "models": {"base": SUM, "broken": None},
+        "models": {"base": SUM, "broken": None, "tiny.en": SUM},
         "last_rollout": {"version": "1.2"},
     }
     assert told["status"] == "stopped"
@@ -135,6 +138,17 @@ def test_a_package_and_a_gpu(project: Path, root: Path, systemctl: Path) -> None
     assert facts["accelerator"] == {"kind": "nvidia", "name": "NVIDIA", "driver": "550.1"}
     (root / "sys/bus/pci/devices/0000:01:00.0/class").write_text("0x040300\n")
     assert fact(project, root, f"{systemctl}:/usr/bin:/bin")["accelerator"]["kind"] == "cpu"
+
+
+def test_a_package_that_was_removed_and_not_purged_is_not_the_way(project: Path, root: Path, systemctl: Path) -> None:
+    """dpkg remembers its configuration; the program is that of the other method."""
+    listed = root / "var/lib/dpkg/info/hailo-whisper.list"
+    listed.parent.mkdir(parents=True)
+    listed.write_text("/.\n/etc\n/etc/hailo\n/etc/hailo/hailo-whisper.yaml\n")
+    os.utime(listed, (1, 1))
+    facts = fact(project, root, f"{systemctl}:/usr/bin:/bin")
+    assert facts["method"] == "venv"
+    assert facts["installed"] > "2000"
 
 
 def test_nothing_makes_it_fail(project: Path, tmp_path: Path, root: Path) -> None:
