@@ -58,7 +58,7 @@ class Container:
 
     def until(self, *wanted: str) -> dict[str, Any]:
         """Wait for a state of readiness, and give its body."""
-        end = time.monotonic() + 60
+        end = time.monotonic() + 180
         while time.monotonic() < end:
             _, body = self.ask("/health/ready")
             if body.get("status") in wanted:
@@ -86,6 +86,10 @@ Start = Callable[..., Container]
 
 @pytest.fixture(scope="module")
 def image(project: Path) -> Iterator[str]:
+    """The image of this tree, or one that was built elsewhere and is named by IMAGE_UNDER_TEST."""
+    if given := os.environ.get("IMAGE_UNDER_TEST"):
+        yield given
+        return
     tag = f"localhost/hailo-whisper-test:{uuid.uuid4().hex[:8]}"
     built = run(
         *(project / "script/build-image", "--base", os.environ["BASE"], "--builder", os.environ["BUILDER"]),
@@ -153,8 +157,7 @@ def test_it_transcribes_without_a_network_for_who_has_the_key(served: Container,
     assert heard.returncode == 0, heard.stderr
     assert len(set(expected) & set(heard.stdout.split())) > len(set(expected)) / 2, heard.stdout
     assert served.transcribe("another").returncode == 1
-    status, body = served.ask("/v1/models")
-    assert (status, body["error"]["code"]) == (401, "invalid_api_key")
+    assert served.ask("/v1/models")[0] == 401, "who has none"
     assert served.ask("/health")[0] == 200
     assert served.exec("cat", "/proc/net/route").stdout.count("\n") == 1, "the heading, and no route"
 
@@ -224,7 +227,7 @@ def test_a_mounted_cache_is_found_and_a_gpu_that_is_not_there_is_told(starting: 
     snapshot.parent.mkdir(parents=True)
     run("cp", "--recursive", models / MODEL, snapshot)
     (snapshot / "manifest.json").unlink()
-    opened(snapshot)
+    opened(tmp_path)
     container = starting(
         *(f"--volume={tmp_path}:/data/cache:ro", "--env=HAILO_WHISPER_ACCESS_INSECURE=true", f"--env=WHISPER_MODEL={MODEL}"),
         *("--env=HAILO_WHISPER_ENGINE_KIND=cuda", "--env=HAILO_WHISPER_ENGINE_FALLBACK=cpu"),

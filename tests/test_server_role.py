@@ -244,3 +244,16 @@ def test_dpkg_asks_nothing_and_older_versions_come_only_when_asked_for(project: 
     assert "--force-confold" in variables["server_apt"]
     assert "['--allow-downgrades'] if server_version | length > 0 or server_deb | length > 0" in variables["server_apt"]
     assert "'DEBIAN_FRONTEND': 'noninteractive'" in variables["server_apt_environment"]
+
+
+def test_a_file_on_the_controller_is_brought_to_a_fresh_host_and_to_one_of_another_version(project: Path, played: Played) -> None:
+    outdated = yaml.safe_load((project / "roles/server/vars/main.yml").read_text(encoding="utf-8"))["server_deb_outdated"]
+    known = {"server_deb_version": "0.2.0+deb12u1", "server_deb_outdated": outdated}
+    cases = {
+        "fresh": {"server_packages": ["hailo-whisper"], "server_installed": {}},
+        "other": {"server_packages": ["hailo-whisper"], "server_installed": {"hailo-whisper": "0.1.0+deb12u1"}},
+        "same": {"server_packages": ["hailo-whisper"], "server_installed": {"hailo-whisper": "0.2.0+deb12u1"}},
+    }
+    task = {"ansible.builtin.assert": {"that": "server_deb_outdated", "fail_msg": "as wanted"}}
+    said = played({case: known | variables for case, variables in cases.items()}, task)
+    assert said == {"fresh": "", "other": "", "same": "as wanted"}

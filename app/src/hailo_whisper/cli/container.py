@@ -68,7 +68,11 @@ def place(environ: Mapping[str, str], known: Catalog, cache: str | None) -> Path
     """The folder of the named model in a mounted cache, where it is not in the folder of the models; None when it is in neither."""
     name = environ.get(NAME) or "base"
     stored = Path(environ.get(STORE, "/var/lib/hailo-whisper/models")) / name
-    if not cache or (stored / WEIGHTS).exists():
+    try:
+        if not cache or (stored / WEIGHTS).exists():
+            return None
+    except OSError:
+        # There is something, and readiness says why it cannot be read.
         return None
     root = Path(cache)
     try:

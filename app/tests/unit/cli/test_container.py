@@ -88,6 +88,15 @@ class TestTheModel:
         translate(environ, known, NOWHERE)
         assert "WHISPER_MODEL_PATH" not in environ
 
+    def test_where_that_folder_may_not_be_read_readiness_says_so(self, known: Catalog, monkeypatch: pytest.MonkeyPatch) -> None:
+        def refuse(*_: object) -> bool:
+            raise PermissionError(13, "Permission denied")
+
+        monkeypatch.setattr(Path, "exists", refuse)
+        environ = {"MODEL_CACHE_DIR": "/data/cache", "HAILO_WHISPER_ACCESS_KEYS": "/etc/keys"}
+        translate(environ, known, NOWHERE)
+        assert "WHISPER_MODEL_PATH" not in environ
+
     def test_what_was_said_is_not_looked_for(self, known: Catalog, tmp_path: Path) -> None:
         cached(tmp_path, known, "base")
         environ = {"WHISPER_MODEL_PATH": "/data/mine", "MODEL_CACHE_DIR": str(tmp_path)}
