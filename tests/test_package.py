@@ -188,3 +188,23 @@ def test_the_package_for_a_hailo_npu_has_the_role_s_files(project: Path, package
     # Nothing that the service's package has.
     listed = subprocess.run(["dpkg-deb", "--contents", package], capture_output=True, text=True, check=True).stdout
     assert not {line.split()[5].removeprefix("./") for line in listed.splitlines()} & there
+
+
+def test_the_package_for_an_nvidia_gpu_has_the_role_s_files(project: Path, packages: Path, package: Path, tmp_path: Path) -> None:
+    (accelerator,) = packages.glob("hailo-whisper-accel-nvidia_*.deb")
+    depends = control(accelerator, "Depends")
+    assert f"hailo-whisper (= {control(package, 'Version')})" in depends
+    assert "hailo-whisper-cuda (>= 12.4)" in depends
+    assert control(accelerator, "Section") == "contrib/sound"
+    subprocess.run(["dpkg-deb", "--extract", accelerator, tmp_path], check=True)
+    made = tmp_path / "usr/lib/systemd/system/hailo-whisper.service.d/10-nvidia.conf"
+    assert made.read_bytes() == (project / "packaging/systemd/hailo-whisper.service.d/10-nvidia.conf").read_bytes()
+    link = tmp_path / SITE / "nvidia"
+    # Where the role puts the libraries, and hailo-whisper-cuda.
+    assert link.is_symlink()
+    assert (link.parent / link.readlink()).resolve() == (tmp_path / "opt/hailo-whisper/cuda/nvidia").resolve()
+
+
+def test_ansible_s_fact_is_in_it(project: Path, tree: dict[str, tarfile.TarInfo], read: Callable[[str], bytes]) -> None:
+    assert read("usr/lib/hailo-whisper/hailo_whisper.fact") == (project / "packaging/facts/hailo_whisper.fact").read_bytes()
+    assert tree["usr/lib/hailo-whisper/hailo_whisper.fact"].mode & 0o111 == 0o111

@@ -33,6 +33,9 @@ def root(tmp_path: Path) -> Path:
         ),
         "srv/models/.partial/manifest.json": "{}",
         "srv/models/broken/manifest.json": "{",
+        # Of packages: where the store has its own, that is the one.
+        "usr/share/hailo-whisper/models/tiny.en/manifest.json": json.dumps({"files": {"model.bin": {"size": 9, "sha256": SUM}}}),
+        "usr/share/hailo-whisper/models/base/manifest.json": json.dumps({"files": {"model.bin": {"size": 9, "sha256": "00"}}}),
         "sys/bus/pci/devices/0000:01:00.0/vendor": "0x1e60\n",
         "sys/bus/pci/devices/0000:01:00.0/device": "0x45c4\n",
         "sys/module/hailo1x_pci/version": "5.1.1\n",
@@ -114,7 +117,7 @@ def test_a_machine_tells_what_it_has(project: Path, root: Path, systemctl: Path)
         "method": "venv",
         "installed": "2023-11-14T22:13:20Z",
         "accelerator": {"kind": "hailo", "name": "Hailo-10H", "driver": "5.1.1"},
-        "models": {"base": SUM, "broken": None},
+        "models": {"base": SUM, "broken": None, "tiny.en": SUM},
         "last_rollout": {"version": "1.2"},
     }
     assert told["status"] == "stopped"

@@ -47,6 +47,9 @@ def test_nonsense_is_refused(project: Path, script: str, sentence: str) -> None:
         (["--suite", "buster"], 1, "no build for the Debian release buster"),
         (["--arch", "riscv64"], 1, "no build for the architecture riscv64"),
         (["--suite"], 2, "--suite needs a value"),
+        (["--model"], 2, "--model needs a value"),
+        (["--model", "basse"], 1, "the model basse is not to be had"),
+        (["--as", "next"], 1, "next is no version of this program"),
     ],
 )
 def test_a_package_for_another_system_is_refused(project: Path, arguments: list[str], status: int, sentence: str) -> None:

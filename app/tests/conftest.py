@@ -36,7 +36,7 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
     told = config.stash.get(LEFT_OUT, None)
     if not told and config.pluginmanager.hasplugin("dsession") and any("contract" in given for given in config.args):
         lacks = nvidia.lacking(nvidia.survey(Path("/")))
-        told = lacks and f"the tests marked gpu were left out: {lacks}"
+        told = f"the tests marked gpu were left out: {lacks}" if lacks else None
     if told:
         terminalreporter.write_line(told)
 

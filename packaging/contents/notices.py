@@ -87,7 +87,7 @@ def _of_project(project: Project) -> str:
         }
     )
     if project.licence in COMMON or not project.texts:
-        body = _known(project.licence)
+        body = known(project.licence)
     else:
         body = "\n\n".join(_shortened(each).strip() for each in project.texts)
     return _paragraph(
@@ -109,12 +109,10 @@ def _grouped(libraries: Iterable[Library]) -> list[list[Library]]:
 def _of_libraries(group: list[Library]) -> str:
     first = group[0]
     files = [f"{SITE}/{library.path}" for library in group]
-    return _paragraph(
-        files, [f"Copyright {first.holder}"], first.licence, f"{first.project}, {first.home}", _known(first.licence)
-    )
+    return _paragraph(files, [f"Copyright {first.holder}"], first.licence, f"{first.project}, {first.home}", known(first.licence))
 
 
-def _known(licence: str) -> str:
+def known(licence: str) -> str:
     """The text of a licence, or where a Debian system has it. Raises LookupError for one that is in neither table."""
     if licence in COMMON:
         return _common(COMMON[licence])

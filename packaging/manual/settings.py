@@ -23,6 +23,11 @@ def page(schema: Mapping[str, Any]) -> str:
                 "request. The sections `server`, `storage` and `resource_limits` need `systemctl daemon-reload` and `systemctl restart hailo-whisper.socket "
                 "hailo-whisper.service` instead. `hailo-whisper config check` says whether a file is valid."
             ),
+            "\n.PP\n",
+            prose(
+                "A file of an older `schema_version` is read as it was meant, and stays as it is; `hailo-whisper config migrate` rewrites it. One of a newer version "
+                "is refused, and what was in force stays so."
+            ),
             "\n.SH SETTINGS\n",
             *(_section(name, property_, schema["$defs"]) for name, property_ in schema["properties"].items()),
             ".SH SEE ALSO\n\\fBhailo\\-whisper\\fR(1)\n",

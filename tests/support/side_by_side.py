@@ -16,11 +16,14 @@ APART = "app/tests/contract/test_hailo.py"
 ORDER = (
     "tests/test_package.py",
     SCENARIOS,
+    "tests/test_piuparts.py",
     "tests/test_container.py",
     APART,
     *TOGETHER,
     "app/tests/server/",
     "tests/test_lint.py",
+    # Many of the house's start ansible-playbook.
+    "tests/test_",
 )
 
 

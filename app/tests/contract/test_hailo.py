@@ -46,11 +46,11 @@ def weights() -> Path:
 
 @pytest.fixture(scope="module")
 def clips() -> list[Clip]:
-    """Every second of the short English ones of the benchmark's corpus: prompts of a telephone exchange and readings of LibriVox."""
+    """The short English ones of the benchmark's corpus: prompts of a telephone exchange and readings of LibriVox."""
     made = subprocess.run([sys.executable, "-m", "bench.corpus"], cwd=ROOT, capture_output=True, text=True, check=False)
     assert made.returncode == 0, made.stderr
     corpus = json.loads((CACHE / "bench" / "corpus" / "manifest.json").read_text(encoding="utf-8"))
-    return [Clip(_samples(Path(clip["path"])), clip["text"]) for clip in corpus["short"]["en"][::2]]
+    return [Clip(_samples(Path(clip["path"])), clip["text"]) for clip in corpus["short"]["en"]]
 
 
 @pytest.fixture(scope="module")

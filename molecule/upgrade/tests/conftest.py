@@ -12,7 +12,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent))
 from machine import Machine
 
 # Each file leaves the machine as the next one expects it.
-ORDER = ["test_upgrade.py", "test_refused.py", "test_interrupted.py", "test_python.py", "test_removal.py"]
+ORDER = ["test_upgrade.py", "test_refused.py", "test_interrupted.py", "test_python.py", "test_removal.py", "test_autopkgtest.py"]
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

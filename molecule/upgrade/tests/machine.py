@@ -40,12 +40,13 @@ class Machine:
 
     def kill_dpkg(self, version: str, when: str) -> None:
         """Install the version, and kill dpkg as soon as the command `when` succeeds on the machine."""
-        self.host.check_output(f"systemd-run --quiet --unit=killed sh -c '{APT} {installation(version, KEEP)} </dev/null'")
+        self.host.check_output(
+            f"systemd-run --quiet --collect --unit=killed sh -c '{APT} {installation(version, KEEP)} </dev/null'"
+        )
         self.host.check_output(f"timeout 60 sh -c 'until {when}; do sleep 0.05; done'")
         # By its name alone, for dpkg-deb is another.
         self.host.check_output("kill -KILL $(pgrep --oldest --exact dpkg)")
         self.host.check_output("timeout 60 sh -c 'while systemctl --quiet is-active killed.service; do sleep 0.1; done'")
-        self.host.check_output("systemctl reset-failed killed.service")
 
     def state(self) -> str:
         """What dpkg says of the package, such as "install ok installed 0.1.0+deb12u1"."""

@@ -137,7 +137,10 @@ def bringing(*packages: str, prefix: str = sys.prefix) -> str:
     """How to get the wheels with libraries of CUDA, as a part of a sentence; `prefix` is the venv that they are for."""
     if prefix == INSTALLED:
         # Its venv is the packages' or the role's, which would not know of what somebody else puts there.
-        return "have the role accelerator bring the libraries of CUDA (hailo_whisper_accelerator: nvidia), in the versions that it pins"
+        return (
+            "have the role accelerator bring the libraries of CUDA (hailo_whisper_accelerator: nvidia), in the versions that it pins, or install the packages "
+            "hailo-whisper-accel-nvidia and hailo-whisper-cuda"
+        )
     return f"install NVIDIA's libraries for CUDA 12 into this venv: `{prefix}/bin/python -m pip install {' '.join(packages)}`"
 
 

@@ -8,7 +8,7 @@ from ..engines.launch import Launch, Patience, WarmUp
 from ..engines.supervisor import Supervisor
 from ..failure import Failure
 from ..models import catalog, hefs
-from ..models.store import Store
+from ..models.store import PACKAGED, Store
 from ..scheduling.lineup import Hosted
 from ..scheduling.scheduler import Scheduler
 from ..service import memory
@@ -72,7 +72,7 @@ def _launch(settings: Settings, kind: str | None, chosen: str, warm_up: WarmUp, 
     def choose() -> Finding:
         if kind == "hailo":
             return engines.hefs(settings)
-        store = Store(Path(settings.storage.models), catalog.load(extra=further))
+        store = Store(Path(settings.storage.models), catalog.load(extra=further), packaged=PACKAGED)
         catalog_engine = CATALOG_ENGINES.get(chosen)
         if offered:
             return Choice(store, offered, engine=catalog_engine, most_mb=memory_mb(settings))

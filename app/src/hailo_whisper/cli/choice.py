@@ -137,7 +137,7 @@ class HefChoice:
         if self._path:
             return [Path(self._path)]
         looked = hefs.places(self._name, self._resources, architecture, genai=genai)
-        here = [self._store.root / name for name in (self._name, *(place.stored for place in looked))]
+        here = [path for name in (self._name, *(place.stored for place in looked)) for path in self._store.places(name)]
         return [*here, *(place.kept for place in looked)]
 
 

@@ -1,11 +1,13 @@
-"""`hailo-whisper config`: render, check, show and describe the configuration."""
+"""`hailo-whisper config`: render, check, migrate, show and describe the configuration."""
 
 import argparse
 import difflib
 import json
 import os
+import shutil
 import stat
 import subprocess
+import sys
 import tempfile
 from pathlib import Path
 
@@ -36,6 +38,19 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
     check.add_argument("path", type=Path, nargs="?", default=settings.SOURCE, help="the file to check (default: %(default)s)")
     check.set_defaults(run=_check)
 
+    migrate = commands.add_parser(
+        "migrate",
+        help="rewrite the file in this version's layout",
+        description="Rewrite a configuration of a layout of before (schema_version) in the one of this version. Comments and all that is not concerned stay as "
+        "they are; the file of before stays beside it, as FILE.schema-VERSION. Prints `changed FILE` or `unchanged FILE`.",
+    )
+    migrate.add_argument(
+        "--source", type=Path, default=settings.SOURCE, metavar="YAML", help="the file to rewrite (default: %(default)s)"
+    )
+    migrate.add_argument("--check", action="store_true", help="write nothing, say what would change")
+    migrate.add_argument("--diff", action="store_true", help="show what changes as a unified diff")
+    migrate.set_defaults(run=_migrate)
+
     show = commands.add_parser("show", help="print the settings in force, environment included, as JSON")
     show.add_argument("--config", type=Path, metavar="FILE", help="read this file instead of searching the XDG folders")
     show.set_defaults(run=_show)
@@ -58,9 +73,10 @@ def _render(args: argparse.Namespace) -> int:
                 print(f"unchanged {path}")
                 continue
             if args.diff:
-                lines = difflib.unified_diff((old or "").splitlines(True), text.splitlines(True), str(path), str(path))
-                print("".join(lines), end="")
+                _show_diff(old or "", text, path)
             if not args.check:
+                if path.name == settings.RENDERED.name:
+                    _keep(path, old)
                 _write(path, text)
                 changed.add(relative)
             print(f"{'would change' if args.check else 'changed'} {path}")
@@ -69,6 +85,48 @@ def _render(args: argparse.Namespace) -> int:
     if args.reload and changed & set(units):
         _reload()
     return 0
+
+
+def _keep(path: Path, old: str | None) -> None:
+    """Keep what was rendered in another layout: the version of the program that reads that one may come back."""
+    try:
+        data = json.loads(old or "{}")
+    except ValueError:
+        return
+    version = data.get("schema_version") if isinstance(data, dict) else None
+    if old and isinstance(version, int) and version != settings.SCHEMA_VERSION:
+        _write(settings.kept(path, version), old)
+
+
+def _migrate(args: argparse.Namespace) -> int:
+    path: Path = args.source
+    _valid(path, quiet=True)
+    version = settings.migrate(settings.read(path)).version
+    try:
+        old = path.read_text(encoding="utf-8")
+        new = settings.rewrite(old) if version != settings.SCHEMA_VERSION else old
+        if new == old:
+            print(f"unchanged {path}")
+            return 0
+        if args.diff:
+            _show_diff(old, new, path)
+        if not args.check:
+            before = path.with_name(f"{path.name}.schema-{version}")
+            if before.exists() and before.read_text(encoding="utf-8") != old:
+                raise Failure(f"{before} is in the way: the file of before is to be kept there. Move it, and run this again.")
+            shutil.copy2(path, before)
+            owner = path.stat()
+            _write(path, new, stat.S_IMODE(owner.st_mode))
+            os.chown(path, owner.st_uid, owner.st_gid)
+            print(f"kept {before}")
+    except OSError as error:
+        raise Failure(f"{path} cannot be rewritten: {error.strerror}. Run this as root, with room on the disk.") from None
+    print(f"{'would change' if args.check else 'changed'} {path}")
+    return 0
+
+
+def _show_diff(old: str, new: str, path: Path) -> None:
+    print("".join(difflib.unified_diff(old.splitlines(True), new.splitlines(True), str(path), str(path))), end="")
 
 
 def _reload() -> None:
@@ -88,8 +146,17 @@ def _check(args: argparse.Namespace) -> int:
     return 0
 
 
-def _valid(path: Path) -> settings.Settings:
-    config = settings.parse(settings.read(path), str(path))
+def _valid(path: Path, *, quiet: bool = False) -> settings.Settings:
+    data = settings.read(path)
+    config = settings.parse(data, str(path))
+    migrated = settings.migrate(data)
+    if migrated.notes and not quiet:
+        print(
+            f"hailo-whisper: {path} is of schema_version {migrated.version}, and {settings.SCHEMA_VERSION} is current: {'; '.join(migrated.notes)}. It is "
+            "read as it was meant, and stays as it is. `hailo-whisper config migrate --check --diff` shows it in the new layout, "
+            "`hailo-whisper config migrate` rewrites it.",
+            file=sys.stderr,
+        )
     try:
         exposure.check(config)
     except exposure.Exposed as error:
@@ -107,7 +174,7 @@ def _schema(_: argparse.Namespace) -> int:
     return 0
 
 
-def _write(path: Path, text: str) -> None:
+def _write(path: Path, text: str, mode: int = MODE) -> None:
     """Put the text in place at once and whole: a reader sees the old file or the new one, also after a power cut."""
     # The service's user has to get to it, also where root has a umask of 077.
     umask = os.umask(0o022)
@@ -120,7 +187,7 @@ def _write(path: Path, text: str) -> None:
         with os.fdopen(handle, "w", encoding="utf-8") as stream:
             stream.write(text)
             stream.flush()
-            os.fchmod(stream.fileno(), MODE)
+            os.fchmod(stream.fileno(), mode)
             os.fsync(stream.fileno())
         Path(name).replace(path)
     except BaseException:

@@ -10,7 +10,7 @@ from ..accelerators import hailo
 from ..accelerators.machine import Machine, survey
 from ..failure import Failure
 from ..models import catalog
-from ..models.store import Store
+from ..models.store import PACKAGED, Store
 from ..settings import Settings
 from .choice import HefChoice
 
@@ -41,7 +41,7 @@ class Decision:
 
 def hefs(settings: Settings) -> HefChoice:
     """What finds the configured model for the NPU. Raises CatalogInvalid."""
-    store = Store(Path(settings.storage.models), catalog.load(extra=Path(settings.models.catalog)))
+    store = Store(Path(settings.storage.models), catalog.load(extra=Path(settings.models.catalog)), packaged=PACKAGED)
     return HefChoice(store, settings.model.name, path=settings.model.path, resources=Path(settings.hailo.resources))
 
 

@@ -70,6 +70,8 @@ def foresee(name: str, store: Store, *, force: bool = False) -> Change:
     model = store.model(name)
     if force or not _is_sound(store, name):
         return "pulled"
+    if store.is_packaged(name):
+        return "unchanged"
     folder = store.root / model.name
     if store.is_as_verified(name) and not any(adopt(folder / file, pretend=True) for file in _ours(model)):
         return "unchanged"
@@ -178,7 +180,9 @@ def _ours(model: Model) -> list[str]:
 
 
 def _repair(store: Store, model: Model) -> bool:
-    """Give a sound model its record, owner and modes. Returns whether that changed anything."""
+    """Give a sound model its record, owner and modes, unless it is a package's. Returns whether that changed anything."""
+    if store.is_packaged(model.name):
+        return False
     folder = store.root / model.name
     with writing(store.root):
         recorded = store.is_as_verified(model.name)

@@ -6,16 +6,20 @@ from collections.abc import Callable
 from pathlib import Path
 
 from .placement import PARTIAL, locked, writing
-from .store import Store
+from .store import ModelUnusable, Store
 
 
 def remove(name: str, store: Store, notify: Callable[[str], None] = lambda line: None) -> bool:
     """Remove a model, whole or broken. Returns whether there was one.
 
-    It is gone at once for whoever looks; a process that has it open keeps its bytes. Raises ModelUnusable for an unknown name, and
-    PlacementFailed when the store cannot be written.
+    It is gone at once for whoever looks; a process that has it open keeps its bytes. Raises ModelUnusable for an unknown name and for
+    a model of a package, and PlacementFailed when the store cannot be written.
     """
     place = store.folder(name)
+    if store.is_packaged(name):
+        raise ModelUnusable(
+            f"The model {place.name} in {place} is not the store's but a package's. `dpkg --search {place}` says which, and apt removes it."
+        )
     if not _lies(place, store):
         return False
     with locked(store.root, notify), writing(store.root):

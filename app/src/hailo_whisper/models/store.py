@@ -1,4 +1,4 @@
-"""The store: the folder with the models that are on this machine. Reading only; `pull` writes."""
+"""The store: the folder with the models that are on this machine, and the one where packages have theirs. Reading only; `pull` writes."""
 
 import json
 import os
@@ -17,6 +17,7 @@ from .unusable import ModelMissing, ModelUnusable, forbidden
 
 __all__ = [
     "MANIFEST",
+    "PACKAGED",
     "Installed",
     "ModelMissing",
     "ModelUnusable",
@@ -27,6 +28,8 @@ __all__ = [
 ]
 
 MANIFEST = "manifest.json"
+PACKAGED = Path("/usr/share/hailo-whisper/models")
+"""Where the packages hailo-whisper-model-* have their files: nothing of ours ever writes there."""
 
 # What a Whisper model in CTranslate2 form cannot do without; a folder that the user brings has no catalog entry to ask.
 REQUIRED = ("model.bin", "config.json", "tokenizer.json")
@@ -43,15 +46,21 @@ class Installed:
 
 
 class Store:
-    """The models under one folder, a folder each. `pull_command` is the cure that messages name; `{name}` is filled in."""
+    """The models under one folder, a folder each. `pull_command` is the cure that messages name; `{name}` is filled in.
+
+    What is not there is looked for under `packaged`, which is laid out likewise and only read.
+    """
 
     def __init__(
         self,
         root: Path,
         catalog: Catalog | None = None,
         pull_command: str = "hailo-whisper models pull {name}",
+        *,
+        packaged: Path | None = None,
     ) -> None:
         self.root = root
+        self._packaged = packaged
         self.catalog = catalogs.load() if catalog is None else catalog
         self._pull_command = pull_command
 
@@ -68,7 +77,24 @@ class Store:
 
     def folder(self, name: str) -> Path:
         """Where the model lies or will lie, by its name and not by its alias. Raises ModelUnusable for an unknown name."""
-        return self.root / self._entry(name).name
+        return self._place(self._entry(name).name)
+
+    def is_packaged(self, name: str) -> bool:
+        """Whether the model that is used is a package's, and not one of the store's own. Raises ModelUnusable for an unknown name."""
+        folder = self.folder(name)
+        return folder.parent != self.root
+
+    def places(self, name: str) -> list[Path]:
+        """Where a model of that name may lie, the first that is there being the one."""
+        return [root / name for root in self._roots]
+
+    @property
+    def _roots(self) -> list[Path]:
+        return [self.root, *([self._packaged] if self._packaged else [])]
+
+    def _place(self, name: str) -> Path:
+        # Whatever lies in the store goes first: somebody has put it there.
+        return next((place for place in self.places(name) if os.path.lexists(place)), self.root / name)
 
     def model(self, name: str) -> Model:
         """The catalog's entry, in which files without a sum have the one that they had at their first pull.
@@ -76,7 +102,7 @@ class Store:
         A model that was imported with other files than the catalog's has an entry of its own, in its record.
         """
         model = self._entry(name)
-        return model.pinned(_recorded(self.root / model.name, model))
+        return model.pinned(_recorded(self._place(model.name), model))
 
     def models(self) -> list[Model]:
         """All that the catalog knows, and what was imported besides, by their entries."""
@@ -84,21 +110,22 @@ class Store:
         return [*found.values(), *(model for model in self._own() if model.name not in found)]
 
     def _own(self) -> list[Model]:
-        try:
-            folders = sorted(path for path in self.root.iterdir() if not path.name.startswith("."))
-        except OSError:
-            return []
-        return [model for folder in folders if (model := recorded_entry(folder))]
+        found: dict[str, Model] = {}
+        for root in self._roots:
+            with suppress(OSError):
+                folders = sorted(path for path in root.iterdir() if not path.name.startswith("."))
+                found = {model.name: model for folder in folders if (model := recorded_entry(folder))} | found
+        return list(found.values())
 
     def _entry(self, name: str) -> Model:
         known = self.catalog.get(name) if name in self.catalog else None
-        own = recorded_entry(self.root / (known.name if known else name)) if known or NAME.fullmatch(name) else None
+        own = recorded_entry(self._place(known.name if known else name)) if known or NAME.fullmatch(name) else None
         return own or known or self.catalog.get(name)
 
     def check(self, name: str) -> None:
         """Raise ModelUnusable unless every file of the model is there, readable and of the right size. Reads no content."""
         model = self.model(name)
-        name, folder = model.name, self.root / model.name
+        name, folder = model.name, self._place(model.name)
         mode = self._mode(folder, name)
         if mode is None:
             raise ModelMissing(f"The model {name} is not in {self.root}. Run `{self._cure(name)}`.")
@@ -115,7 +142,7 @@ class Store:
         """Compare every byte with the catalog's sha256 sums. Raises ModelUnusable."""
         self.check(name)
         model = self.model(name)
-        folder = self.root / model.name
+        folder = self._place(model.name)
         if model.unverified:
             raise ModelUnusable(
                 f"The model {model.name} in {folder} cannot be verified: the catalog has no sum for {', '.join(model.unverified)}, "
@@ -132,7 +159,7 @@ class Store:
     def is_as_verified(self, name: str) -> bool:
         """Whether the files are untouched since they were last compared with their sums."""
         model = self.model(name)
-        folder = self.root / model.name
+        folder = self._place(model.name)
         recorded = read_manifest(folder).get("files")
         return recorded == {file: _record(folder / file, expected) for file, expected in model.files.items()}
 
@@ -144,11 +171,12 @@ class Store:
                 self.check(model.name)
             except ModelUnusable:
                 continue
-            source = read_manifest(self.root / model.name).get("source")
+            folder = self._place(model.name)
+            source = read_manifest(folder).get("source")
             found.append(
                 Installed(
                     model.name,
-                    self.root / model.name,
+                    folder,
                     model.size,
                     source if isinstance(source, str) else None,
                 )

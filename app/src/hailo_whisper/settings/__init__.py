@@ -5,6 +5,7 @@ schema, the commented YAML and the manual are made from them. A key that is not 
 that is, because a misspelt setting that is silently ignored costs its owner an evening.
 """
 
+from .migrations import Migrated, migrate
 from .reading import (
     RENDERED,
     SOURCE,
@@ -12,28 +13,36 @@ from .reading import (
     ConfigurationMissing,
     candidates,
     dump,
+    kept,
     load,
     names,
     parse,
     read,
 )
-from .schema import Access, Settings, Storage, Vad, Windows, schema
+from .rewriting import NotRewritten, rewrite
+from .schema import SCHEMA_VERSION, Access, Settings, Storage, Vad, Windows, schema
 
 __all__ = [
     "RENDERED",
+    "SCHEMA_VERSION",
     "SOURCE",
     "Access",
     "ConfigurationInvalid",
     "ConfigurationMissing",
+    "Migrated",
+    "NotRewritten",
     "Settings",
     "Storage",
     "Vad",
     "Windows",
     "candidates",
     "dump",
+    "kept",
     "load",
+    "migrate",
     "names",
     "parse",
     "read",
+    "rewrite",
     "schema",
 ]

@@ -4,6 +4,7 @@ import difflib
 from collections.abc import Mapping
 from typing import Any
 
+from . import migrations
 from .schema import SCHEMA_VERSION, Settings, sections
 
 
@@ -20,12 +21,18 @@ def sentence(error: dict[str, Any]) -> str:
     name = ".".join(place)
     given = error.get("input")
     if error["type"] == "extra_forbidden":
+        became = migrations.fate(name)
+        if became:
+            return f"unknown key {name}. {became}"
         parent = sections().get(place[0]) if len(place) > 1 else Settings
         return f"unknown key {name}.{nearest(place[-1], (parent or Settings).model_fields, name.removesuffix(place[-1]))}"
     if isinstance(given, bool) and error["type"] == "string_type":
         return f'{name} is read as {str(given).lower()} by YAML: put the word in quotes, as in {place[-1]}: "no".'
     if name == "schema_version":
-        return f"schema_version is {given!r}, and this version of hailo-whisper reads {SCHEMA_VERSION}: install the one it was made for."
+        return (
+            f"schema_version is {given!r}, and this version of hailo-whisper reads {SCHEMA_VERSION}: install the one it was made for, "
+            "or put back the file of before (`hailo-whisper config migrate` keeps it beside the new one)."
+        )
     detail = str(error["msg"]).removeprefix("Value error, ")
     detail = detail.replace("Input should be a valid dictionary or instance of", "it should be a section of settings for")
     detail = detail.replace("Input should", "it should").replace("String should", "it should")

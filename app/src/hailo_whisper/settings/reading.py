@@ -1,6 +1,7 @@
 """The settings in force: what the files say, the YAML in /etc/hailo or the JSON in the XDG folders, and the environment over them."""
 
 import json
+import logging
 import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -10,8 +11,11 @@ import yaml
 from pydantic import ValidationError
 
 from ..failure import Failure
+from . import migrations
 from .mistakes import nearest, sentence
-from .schema import Settings, sections
+from .schema import SCHEMA_VERSION, Settings, sections
+
+log = logging.getLogger(__name__)
 
 SOURCE = Path("/etc/hailo/hailo-whisper.yaml")
 RENDERED = Path("hailo-whisper/hailo-whisper.json")
@@ -29,7 +33,7 @@ class ConfigurationMissing(Failure):
 
 
 def parse(data: object, origin: str) -> Settings:
-    """Check `data`, as read from YAML or JSON, against the schema; `origin` names it in the messages.
+    """Check `data`, as read from YAML or JSON, against the schema; `origin` names it in the messages. A layout of before is read as it was meant.
 
     Raises ConfigurationInvalid with every mistake at once.
     """
@@ -40,7 +44,7 @@ def parse(data: object, origin: str) -> Settings:
     # A section whose every line is commented out reads as null, and means its defaults.
     data = {key: {} if value is None and key in sections() else value for key, value in data.items()}
     try:
-        return Settings.model_validate(data)
+        return Settings.model_validate(migrations.migrate(data).data)
     except ValidationError as error:
         raise ConfigurationInvalid("\n".join(f"{origin}: {sentence(dict(item))}" for item in error.errors())) from None
 
@@ -88,6 +92,7 @@ def load(path: Path | None = None, *, environ: Mapping[str, str] = os.environ, m
                 f"No configuration was found: looked for {', '.join(map(str, places))}. "
                 f"Run `hailo-whisper config render` to make it from {SOURCE}, or name a file with --config."
             )
+        path = _readable(path) if path else None
     data = read(path) if path else {}
     # The file is checked by itself first, so that a mistake in it is told of by its own name.
     settings = parse(data, str(path)) if path else Settings()
@@ -98,6 +103,26 @@ def load(path: Path | None = None, *, environ: Mapping[str, str] = os.environ, m
     for (section, key), value in overrides.items():
         merged[section][key] = value
     return parse(merged, "environment")
+
+
+def kept(path: Path, version: int = SCHEMA_VERSION) -> Path:
+    """Where the last rendered JSON of another layout is kept, for the program that reads that one, should it come back."""
+    return path.with_name(f"{path.stem}.schema-{version}{path.suffix}")
+
+
+def _readable(path: Path) -> Path:
+    """The rendered file; the one of before it, when a newer version of the program has made it and that one is there."""
+    version = read(path).get("schema_version")
+    if isinstance(version, int) and version > SCHEMA_VERSION and kept(path).is_file():
+        log.warning(
+            "%s was made by a newer version (schema_version %s): %s is in force, which was before it. Mend %s, and run `hailo-whisper config render`.",
+            path,
+            version,
+            kept(path),
+            SOURCE,
+        )
+        return kept(path)
+    return path
 
 
 def dump(settings: Settings) -> str:
@@ -124,4 +149,10 @@ def _overrides(environ: Mapping[str, str]) -> Iterator[tuple[tuple[str, str], An
                     f"environment: {name} cannot be read as a value: {text!r}. Put it in quotes."
                 ) from None
         elif name.startswith(PREFIX):
-            raise ConfigurationInvalid(f"environment: {name} sets nothing.{nearest(name, known)}")
+            former = {
+                f"{PREFIX}{step.key}".replace(".", "_").upper(): step.key
+                for done in migrations.MIGRATIONS.values()
+                for step in done
+            }
+            became = migrations.fate(former[name]) if name in former else None
+            raise ConfigurationInvalid(f"environment: {name} sets nothing.{f' {became}' if became else nearest(name, known)}")

@@ -7,6 +7,7 @@ import pytest
 
 from hailo_whisper.models.catalog import File, Sources
 from hailo_whisper.models.pull import pull
+from hailo_whisper.models.removal import remove
 from hailo_whisper.models.sources import FolderSource
 from hailo_whisper.models.store import ModelMissing, ModelUnusable, Store, write_manifest
 
@@ -198,3 +199,49 @@ def test_an_entry_of_another_name_than_its_folder_is_none(store: Store, files: d
         store.check("ours")
     with pytest.raises(ModelUnusable, match="no model called"):
         store.check(f"../{store.root.name}/ours")
+
+
+@pytest.fixture
+def packaged(filled: Store, tmp_path: Path) -> Store:
+    """A store without a model, beside a folder of packages that has one."""
+    return Store(tmp_path / "empty", filled.catalog, packaged=filled.root)
+
+
+def test_what_the_store_has_not_a_package_may_have(packaged: Store, filled: Store) -> None:
+    assert packaged.path("small") == filled.root / "small"
+    assert packaged.is_packaged("small")
+    packaged.verify("small")
+    assert [one.path for one in packaged.installed()] == [filled.root / "small"]
+    assert packaged.places("small") == [packaged.root / "small", filled.root / "small"]
+    assert not filled.is_packaged("small")
+
+
+def test_a_package_s_model_is_neither_fetched_again_nor_touched_nor_removed(packaged: Store, filled: Store, stick: Path) -> None:
+    model = filled.root / "small/model.bin"
+    model.chmod(0o644)
+    assert pull("small", packaged, []).change == "unchanged"
+    assert model.stat().st_mode & 0o777 == 0o644
+    with pytest.raises(ModelUnusable, match=r"is not the store's but a package's.*apt removes it"):
+        remove("small", packaged)
+    assert model.exists()
+    # Who insists gets one of the store's own, which goes before it and can be removed.
+    assert pull("small", packaged, [FolderSource(stick)], force=True).change == "pulled"
+    assert not packaged.is_packaged("small")
+    assert packaged.path("small") == packaged.root / "small"
+    assert remove("small", packaged)
+    assert packaged.is_packaged("small")
+
+
+def test_a_damaged_package_is_told_and_a_pull_puts_a_good_one_before_it(packaged: Store, filled: Store, stick: Path) -> None:
+    _flip(filled.root / "small/model.bin", keep_time=False)
+    with pytest.raises(ModelUnusable, match="is damaged: the sha256 of model"):
+        packaged.path("small")
+    assert pull("small", packaged, [FolderSource(stick)]).change == "pulled"
+    assert packaged.path("small") == packaged.root / "small"
+
+
+def test_a_model_of_ones_own_may_be_a_package_s(packaged: Store, filled: Store) -> None:
+    write_manifest(filled.root / "small", filled.model("small").model_copy(update={"name": "ours"}), "somewhere", own=True)
+    (filled.root / "small").rename(filled.root / "ours")
+    assert packaged.path("ours") == filled.root / "ours"
+    assert "ours" in [model.name for model in packaged.models()]

@@ -19,13 +19,21 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
     )
     parser.add_argument("--json", action="store_true", help="print JSON")
     parser.add_argument("--strict", action="store_true", help="exit with 1 for warnings too")
+    parser.add_argument(
+        "--only",
+        action="append",
+        choices=[name for name, _ in examination.CHECKS],
+        metavar="CHECK",
+        help="look at this alone (may be repeated): " + ", ".join(name for name, _ in examination.CHECKS),
+    )
     parser.add_argument("--config", type=Path, metavar="FILE", help="read this file instead of searching the XDG folders")
     parser.set_defaults(run=run)
 
 
 def run(args: argparse.Namespace) -> int:
     """Examine and print. Returns 1 when something is broken, 0 otherwise."""
-    found = examination.examine(args.config)
+    checks = [(name, check) for name, check in examination.CHECKS if args.only is None or name in args.only]
+    found = examination.examine(args.config, checks=checks)
     if args.json:
         print(json.dumps(report.as_json(found), indent=2, ensure_ascii=False))
     else:

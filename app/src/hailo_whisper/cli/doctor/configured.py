@@ -22,8 +22,9 @@ def valid(patient: Patient) -> list[Finding]:
     findings = []
     if source.exists():
         try:
-            configuration.parse(configuration.read(source), f"/{SOURCE}")
-            findings.append(ok("configuration", f"/{SOURCE} is valid"))
+            data = configuration.read(source)
+            configuration.parse(data, f"/{SOURCE}")
+            findings.append(_layout(configuration.migrate(data)))
         except Failure as error:
             findings += _mistakes("configuration", error)
     try:
@@ -31,6 +32,16 @@ def valid(patient: Patient) -> list[Finding]:
     except Failure as error:
         findings += _mistakes("configuration-in-force", error)
     return findings or [ok("configuration", "none: every setting has its default")]
+
+
+def _layout(migrated: configuration.Migrated) -> Finding:
+    if not migrated.notes:
+        return ok("configuration", f"/{SOURCE} is valid")
+    return warning(
+        "configuration",
+        f"/{SOURCE} is valid, in the layout of schema_version {migrated.version}: {'; '.join(migrated.notes)}",
+        "It is read as it was meant. `hailo-whisper config migrate` rewrites it; with `--check --diff` it only shows how.",
+    )
 
 
 def _mistakes(check: str, error: Failure) -> list[Finding]:

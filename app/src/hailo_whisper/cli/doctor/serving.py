@@ -16,6 +16,7 @@ SECONDS = 3.0
 STANDS_IN = {"engine_fallback_for": "engine", "fallback_for": "model"}
 """In what the service says: for what something stands in, and what."""
 LISTENING = "0A"
+OTHERWISE = "Stop it, or set server.port to another in /etc/hailo/hailo-whisper.yaml (and run `hailo-whisper config render` and `systemctl daemon-reload`)."
 OURS = ("hailo-whisper", "hailo_whisper", "systemd")
 """In the command of who may listen: systemd holds the socket for the service."""
 
@@ -42,11 +43,11 @@ def port(patient: Patient) -> list[Finding]:
         # Whoever it is answers for itself.
         if _asked(server.host, server.port, "/health"):
             return [ok("port", f"hailo-whisper listens on {place}")]
-        cure = f"Run this as root to see who it is, or `ss -ltnp sport = :{server.port}`; then stop it, or set server.port to another."
+        cure = f"Run this as root to see who it is, or `ss -ltnp sport = :{server.port}`. {OTHERWISE} Then {START}."
         return [broken("port", f"somebody listens on {place} who is not hailo-whisper", cure)]
     if any(name in who.name for name in OURS):
         return [ok("port", f"{'systemd' if who.pid == 1 else 'hailo-whisper'} listens on {place} (process {who.pid})")]
-    return [broken("port", f"{place} is taken by {who.name} (process {who.pid})", "Stop it, or set server.port to another.")]
+    return [broken("port", f"{place} is taken by {who.name} (process {who.pid})", f"{OTHERWISE} Then {START}.")]
 
 
 def ready(patient: Patient) -> list[Finding]:

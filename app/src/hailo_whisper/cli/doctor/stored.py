@@ -8,7 +8,7 @@ from ...engines.warm_up import warm_up
 from ...failure import Failure
 from ...models import catalog
 from ...models import format as formats
-from ...models.store import Store
+from ...models.store import PACKAGED, Store
 from .. import assembly, engines
 from .finding import Finding, State, broken, ok, told, warning
 from .patient import Patient
@@ -18,7 +18,7 @@ def models(patient: Patient) -> list[Finding]:
     """Whether the configured model is there and as it was verified, and those that are offered beside it."""
     settings = patient.settings
     try:
-        store = Store(Path(settings.storage.models), catalog.load(extra=Path(settings.models.catalog)))
+        store = Store(Path(settings.storage.models), catalog.load(extra=Path(settings.models.catalog)), packaged=PACKAGED)
     except Failure as error:
         return [told("model", State.BROKEN, error)]
     kind = patient.decision.kind

@@ -10,7 +10,7 @@ START = f"`systemctl enable --now {SOCKET} {SERVICE}`"
 LINES = "3"
 BRINGS = {
     "hailo": "Let it in by the drop-in 10-hailo.conf: the package hailo-whisper-accel-hailo brings it, or the role accelerator (hailo_whisper_accelerator: hailo).",
-    "nvidia": "Let it in by the drop-in 10-nvidia.conf: the role accelerator brings it (hailo_whisper_accelerator: nvidia).",
+    "nvidia": "Let it in by the drop-in 10-nvidia.conf: the package hailo-whisper-accel-nvidia brings it, or the role accelerator (hailo_whisper_accelerator: nvidia).",
 }
 AFTER = f"Where another accelerator is there too and the service uses that one, this may stay so. By hand: below /etc/systemd/system/{SERVICE}.d, then `systemctl daemon-reload` and `systemctl restart {SERVICE}`."
 

@@ -64,7 +64,8 @@ def _remove(args: argparse.Namespace, place: Place) -> int:
     for name in names:
         try:
             if args.check:
-                print("would remove" if _lies_in(store, name) else "unchanged", name)
+                here = _lies_in(store, name)
+                print("would remove" if here and not store.is_packaged(name) else "unchanged", name)
             else:
                 model = store.model(name)
                 print("removed" if remove(name, store, say) else "unchanged", name, flush=True)

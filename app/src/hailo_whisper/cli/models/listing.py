@@ -53,7 +53,7 @@ def _described(model: Model, store: Store) -> dict[str, object]:
         state = "available"
     except ModelUnusable as fault:
         state, reason = "unusable", str(fault)
-    folder = store.root / model.name
+    folder = store.folder(model.name)
     here = state != "available"
     return model.model_dump(mode="json", include=SHOWN) | {
         "requires": model.requires.model_dump() if model.requires else None,
@@ -66,6 +66,8 @@ def _described(model: Model, store: Store) -> dict[str, object]:
         "reason": reason,
         "path": str(folder) if here else None,
         "source": read_manifest(folder).get("source") if here else None,
+        # Of a package: it is not for the store's commands to remove.
+        "packaged": here and store.is_packaged(model.name),
         "own": here and recorded_entry(folder) is not None,
     }
 

@@ -12,7 +12,7 @@ from types import FrameType
 from ... import settings
 from ...models import catalog
 from ...models.signature import Trust, public_key
-from ...models.store import Store
+from ...models.store import PACKAGED, Store
 from ...settings.schema import Models
 
 
@@ -37,7 +37,8 @@ def place(dest: Path | None) -> Place:
     known = catalog.load(extra=Path(configured.models.catalog))
     resources = Path(configured.hailo.resources)
     if dest is None:
-        return Place(Store(Path(configured.storage.models), known), configured.models, resources)
+        store = Store(Path(configured.storage.models), known, packaged=PACKAGED)
+        return Place(store, configured.models, resources)
     command = f"hailo-whisper models pull {{name}} --dest {shlex.quote(str(dest))}"
     return Place(Store(dest.expanduser().absolute(), known, command), configured.models, resources)
 

@@ -81,10 +81,20 @@ def test_the_json_has_a_stable_form() -> None:
 def test_the_exit_status(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], findings: list[Finding], options: list[str], status: int
 ) -> None:
-    monkeypatch.setattr(doctor.examination, "examine", lambda config: examination.Examined(findings, DECISION))
+    monkeypatch.setattr(doctor.examination, "examine", lambda config, checks: examination.Examined(findings, DECISION))
     assert main(["doctor", *options]) == status
     out = capsys.readouterr().out
     assert out.startswith("{" if "--json" in options else "STATE")
+
+
+def test_it_looks_at_one_thing_when_it_is_told_to(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    config = tmp_path / "settings.json"
+    config.write_text("{}")
+    main(["doctor", "--only", "clock", "--only", "configuration", "--config", str(config), "--json"])
+    assert {each["check"] for each in json.loads(capsys.readouterr().out)["findings"]} == {"clock", "configuration"}
+    with pytest.raises(SystemExit, match="2"):
+        main(["doctor", "--only", "colour"])
+    assert "invalid choice: 'colour'" in capsys.readouterr().err
 
 
 def test_a_check_that_hangs_or_breaks_costs_its_own_line(monkeypatch: pytest.MonkeyPatch, machine: FakeMachine) -> None:
