@@ -1,0 +1,194 @@
+#!/usr/bin/python3
+"""Takes hailo-whisper off this machine: prints JSON with what was `removed` and `kept`, and in `left` what its owner may still do.
+
+Again and again is as good as once. The argument is a JSON object: `keep`: of "models", "configuration" and "keys". `keys`, `store`: the paths of the
+key file and of the models. `check`: remove nothing, and say what would be. `root`: of another file system, for tests.
+"""
+
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+USER = "hailo-whisper"
+UNITS = "usr/lib/systemd/system/hailo-whisper*", "etc/systemd/system/hailo-whisper*", "etc/systemd/system/*.wants/hailo-whisper*"
+# As patterns below the root: what the roles, the package, the repository of packages and the service itself make.
+PLACED = (
+    *UNITS,
+    "usr/bin/hailo-whisper*",
+    "usr/lib/hailo-whisper",
+    "opt/hailo-whisper",
+    "opt/hailo-whisper-pull",
+    "etc/hailo-whisper-pull",
+    "var/lib/hailo-whisper-pull",
+    "var/lib/hailo-whisper-repository",
+    "etc/apt/hailo-whisper*",
+    "usr/share/man/man1/hailo-whisper.1*",
+    "usr/share/man/man5/hailo-whisper.yaml.5*",
+    "usr/share/bash-completion/completions/hailo-whisper",
+    "usr/lib/sysusers.d/hailo-whisper.conf",
+    "usr/lib/tmpfiles.d/hailo-whisper.conf",
+    "usr/lib/udev/rules.d/70-hailo-whisper.rules",
+    "etc/ansible/facts.d/hailo_whisper.fact",
+    "etc/apt/sources.list.d/hailo-whisper*",
+    "etc/apt/keyrings/hailo-whisper*",
+    "usr/share/keyrings/hailo-whisper*",
+    "etc/apt/preferences.d/hailo-whisper*",
+    "etc/xdg/hailo-whisper",
+    "var/cache/hailo-whisper",
+    "run/hailo-whisper",
+)
+HOME = "var/lib/hailo-whisper"
+CONFIGURATION = "etc/hailo"
+# Folders that we have made for others too, and that go when nobody has put anything in.
+SHARED = "etc/ansible/facts.d", "etc/ansible", CONFIGURATION
+
+
+def main():
+    options = json.loads(sys.argv[1])
+    print(json.dumps(Machine(options).clear()))
+
+
+class Machine:
+    """What is removed from it, in order."""
+
+    def __init__(self, options):
+        self.root = Path(options.get("root", "/"))
+        self.real = str(self.root) == "/"
+        self.check = options["check"]
+        keep = options["keep"]
+        kept = {"models": options["store"], "keys": options["keys"], "configuration": f"/{CONFIGURATION}/hailo-whisper.yaml"}
+        self.kept = [self.root / path.lstrip("/") for name, path in kept.items() if name in keep]
+        if "configuration" in keep:
+            self.kept.append(self.root / CONFIGURATION / "models.d")
+        self.keys, self.store = (self.root / options[name].lstrip("/") for name in ("keys", "store"))
+        self.removed = []
+        self.left = []
+
+    def clear(self):
+        """Remove everything, and tell of it."""
+        self.stop()
+        self.purge()
+        for pattern in PLACED:
+            for path in sorted(self.root.glob(pattern)):
+                self.remove(path)
+        for path in (
+            self.root / HOME,
+            *sorted((self.root / CONFIGURATION).glob("hailo-whisper*")),
+            self.root / CONFIGURATION / "models.d",
+            self.keys,
+        ):
+            self.remove(path)
+        if self.store.exists() and self.store not in self.kept and self.root / HOME not in self.store.parents:
+            # A folder of the owner's choice may be somebody else's too.
+            self.left.append(
+                f"The models in {named(self.store, self.root)} stay, because that folder is not ours: remove it if nobody needs it."
+            )
+        for folder in SHARED:
+            self.remove_empty(self.root / folder)
+        self.forget_user()
+        if self.real and not self.check and self.removed:
+            run("systemctl", "daemon-reload")
+            run("systemctl", "reset-failed", "hailo-whisper*")
+            if Path("/run/udev/control").exists():
+                run("udevadm", "control", "--reload")
+        kept = [path for path in self.kept if path.exists()]
+        return {"removed": self.removed, "kept": [named(path, self.root) for path in kept], "left": self.left}
+
+    def stop(self):
+        """End the service and its socket before anything of them goes, so that nobody is served by half of it."""
+        if not self.real:
+            return
+        loaded = run("systemctl", "list-units", "--all", "--plain", "--no-legend", "hailo-whisper*").split("\n")
+        units = [line.split()[0] for line in loaded if line.strip()]
+        if units and not self.check:
+            # The sockets and timers first: they would start what they are for.
+            run("systemctl", "stop", *sorted(units, key=lambda unit: unit.endswith(".service")))
+            run("systemctl", "disable", *units)
+
+    def purge(self):
+        """Have dpkg forget the packages. The configuration and the models go by the same rules as without packages."""
+        if not self.real:
+            return
+        listed = run("dpkg-query", "--show", "--showformat=${db:Status-Status} ${Package}\\n", "hailo-whisper*").splitlines()
+        packages = [line.split()[1] for line in listed if line.strip() and not line.startswith("not-installed")]
+        self.removed += [f"the package {name}" for name in packages]
+        if packages and not self.check:
+            stash = [(path, path.read_bytes(), path.stat()) for path in self.kept if path.is_file()]
+            done = subprocess.run(
+                ["dpkg", "--purge", *packages],
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.PIPE,
+                text=True,
+                check=False,
+            )
+            if done.returncode:
+                sys.exit(
+                    f"dpkg could not purge {', '.join(packages)}: {done.stderr.strip()} Mend that (`dpkg --configure -a`), and run this again."
+                )
+            for path, content, status in stash:
+                put_back(path, content, status)
+
+    def remove(self, path):
+        """Remove a file or a folder, but for what is to be kept in it."""
+        if not (path.exists() or path.is_symlink()) or path in self.kept or named(path, self.root) in self.removed:
+            return
+        if path.is_dir() and not path.is_symlink() and any(path in keep.parents and keep.exists() for keep in self.kept):
+            for inner in sorted(path.iterdir()):
+                self.remove(inner)
+            return
+        self.removed.append(named(path, self.root))
+        if self.check:
+            return
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path)
+        else:
+            path.unlink()
+
+    def remove_empty(self, path):
+        """Remove a folder in which nothing is any more."""
+        if path.is_dir() and not any(path.iterdir()) and not self.check:
+            path.rmdir()
+
+    def forget_user(self):
+        """What is kept becomes root's, because the number of a user that is gone may become somebody else's."""
+        if not self.real or (run("getent", "passwd", USER) == "" and run("getent", "group", USER) == ""):
+            return
+        self.removed.append(f"the user {USER}")
+        if self.check:
+            return
+        for path in self.kept:
+            if path.exists():
+                run("chown", "--recursive", "root:root", str(path))
+        run("userdel", USER)
+        run("groupdel", USER)
+        if run("getent", "group", "hailo").rstrip().endswith(":"):
+            self.left.append(
+                "The group hailo has no member any more: `groupdel hailo` removes it, if no other program's rule names it."
+            )
+
+
+def named(path, root):
+    """A path as the machine itself names it."""
+    return f"/{path.relative_to(root)}"
+
+
+def put_back(path, content, status):
+    """A file that the purge has taken, as it was."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.touch(mode=0o600)
+    path.write_bytes(content)
+    path.chmod(status.st_mode & 0o7777)
+
+
+def run(*command):
+    """What a command prints; nothing when it fails."""
+    return subprocess.run(
+        command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, check=False
+    ).stdout
+
+
+if __name__ == "__main__":
+    main()

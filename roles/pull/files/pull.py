@@ -1,0 +1,209 @@
+#!/usr/bin/python3
+"""Fetches the playbooks of this machine and applies them, if a known key has signed the newest commit. hailo-whisper-pull.timer runs it.
+
+`ansible-pull --verify-commit` checks a commit out before it looks at its signature, so that what was refused lies in the tree from then on. Here
+nothing is checked out that is not verified, and the tree that is applied is made anew of the commit each time.
+
+Exit status: 0 applied, or nothing to do; 75 the repository cannot be reached, or another run is at it (nothing was touched); 1 refused or failed.
+`--force` applies what was applied already. Two further arguments are the folders of the settings and of the state, for tests.
+"""
+
+import fcntl
+import json
+import os
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+SETTINGS, STATE = Path("/etc/hailo-whisper-pull"), Path("/var/lib/hailo-whisper-pull")
+LATER = 75
+# What was changed on the machine by hand is put right once a day.
+AGAIN_SECONDS = 86400
+FETCH_SECONDS = 600
+
+
+class Refused(Exception):
+    """What is not applied, as a sentence that says what to do."""
+
+
+class Away(Exception):
+    """What may be otherwise the next time."""
+
+
+def main():
+    arguments = [argument for argument in sys.argv[1:] if argument != "--force"]
+    settings, state = map(Path, arguments) if arguments else (SETTINGS, STATE)
+    try:
+        return Puller(settings, state).run(force="--force" in sys.argv)
+    except Away as away:
+        print(f"{away} Nothing was touched; the timer tries again.", file=sys.stderr)
+        return LATER
+    except Refused as refused:
+        print(f"REFUSED: {refused} What was applied before stays.", file=sys.stderr)
+        return 1
+
+
+class Puller:
+    """One machine's."""
+
+    def __init__(self, folder, state):
+        self.folder, self.state = folder, state
+        self.settings = json.loads((folder / "settings.json").read_text(encoding="utf-8"))
+        self.mirror, self.tree, self.applied = state / "mirror", state / "tree", state / "applied"
+
+    def run(self, *, force):
+        """Fetch, verify, apply. Gives the exit status."""
+        with (self.state / "lock").open("w") as lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                raise Away("Another run is at it.") from None
+            commit = self.fetch()
+            before = self.before()
+            self.verify(commit, before)
+            if commit == before and not force and not self.due():
+                print(f"{commit} is applied already.")
+                return 0
+            self.check_out(commit)
+            return self.apply(commit)
+
+    def fetch(self):
+        """The newest commit of the branch. Raises Away when the repository does not answer."""
+        if not (self.mirror / "HEAD").exists():
+            shutil.rmtree(self.mirror, ignore_errors=True)
+            self.git("init", "--quiet", "--bare", str(self.mirror), at=None)
+        branch = self.settings["branch"]
+        done = self.git(
+            "fetch",
+            "--quiet",
+            "--no-tags",
+            "--force",
+            "--end-of-options",
+            self.settings["repository"],
+            f"refs/heads/{branch}:refs/heads/pulled",
+            check=False,
+        )
+        if done.returncode:
+            said = " ".join(done.stderr.split())[-300:] or f"git ended with {done.returncode}"
+            raise Away(f"The branch {branch} could not be fetched: {said}")
+        return self.git("rev-parse", "--verify", "refs/heads/pulled^{commit}").stdout.strip()
+
+    def before(self):
+        """The commit that was applied last; "" when there is none."""
+        return self.applied.read_text(encoding="ascii").strip() if self.applied.exists() else ""
+
+    def due(self):
+        """Whether what is applied is to be applied again."""
+        return time.time() - self.applied.stat().st_mtime > AGAIN_SECONDS
+
+    def verify(self, commit, before):
+        """Raise Refused unless a known key has signed the commit, and it goes on from the one before."""
+        signers = self.folder / "allowed_signers"
+        # No signature by GnuPG counts: the machine may know keys for other ends.
+        known = [
+            "-c",
+            f"gpg.ssh.allowedSignersFile={signers}",
+            "-c",
+            "gpg.program=/bin/false",
+            "-c",
+            "gpg.x509.program=/bin/false",
+        ]
+        done = self.git(*known, "verify-commit", commit, check=False)
+        if done.returncode:
+            raise Refused(
+                f"No key of {signers} has signed the commit {commit}. Sign it (`git commit --amend -S`), or add the key to hailo_whisper_pull_signers."
+            )
+        if before and commit != before and self.git("merge-base", "--is-ancestor", before, commit, check=False).returncode:
+            raise Refused(
+                f"The commit {commit} does not go on from {before}, which was applied last: the branch was rewritten or set back. If that is meant, "
+                f"remove {self.applied} and run this again; to take something back, revert it in a new commit."
+            )
+
+    def check_out(self, commit):
+        """Have the tree of the commit, and nothing else, in its folder."""
+        new = self.tree.with_name("tree.new")
+        shutil.rmtree(new, ignore_errors=True)
+        new.mkdir(mode=0o700)
+        self.git(f"--work-tree={new}", "-c", "core.hooksPath=/dev/null", "checkout", "--quiet", "--force", commit, "--", ".")
+        shutil.rmtree(self.tree, ignore_errors=True)
+        new.rename(self.tree)
+
+    def apply(self, commit):
+        """Run the playbook on this machine alone."""
+        settings = self.settings
+        vault = self.folder / "vault_password"
+        command = [
+            settings["ansible"],
+            f"--inventory={settings['inventory']}",
+            f"--limit={settings['host']}",
+            "--connection=local",
+            *([f"--vault-password-file={vault}"] if vault.exists() else []),
+            "playbooks/site.yml",
+        ]
+        # The name is the machine's own here, whatever the inventory has for those who come by SSH.
+        command += ["--extra-vars", json.dumps({"ansible_connection": "local", "ansible_become": False})]
+        environment = {
+            "PATH": os.environ["PATH"],
+            "HOME": str(self.state),
+            "LC_ALL": "C.UTF-8",
+            "ANSIBLE_NOCOLOR": "1",
+        } | settings["environment"]
+        print(f"Applying {commit}.", flush=True)
+        done = subprocess.run(command, cwd=self.tree, env=environment, stdin=subprocess.DEVNULL, check=False)
+        if done.returncode:
+            print(f"FAILED: {commit} could not be applied, as it says above. The timer tries again.", file=sys.stderr)
+            # Not to be taken for done, also not when it is the same as before.
+            self.applied.touch()
+            os.utime(self.applied, (0, 0))
+            return 1
+        part = self.applied.with_name("applied.new")
+        part.write_text(f"{commit}\n", encoding="ascii")
+        part.replace(self.applied)
+        print(f"Applied {commit}.")
+        return 0
+
+    def git(self, *arguments, at="mirror", check=True):
+        """Run git, in the mirror, with nothing but our own settings."""
+        key, hosts = self.folder / "key", self.folder / "known_hosts"
+        ssh = [
+            "ssh",
+            "-F",
+            "/dev/null",
+            "-o",
+            "BatchMode=yes",
+            "-o",
+            "StrictHostKeyChecking=yes",
+            "-o",
+            f"UserKnownHostsFile={hosts}",
+            "-o",
+            "ConnectTimeout=30",
+        ]
+        ssh += ["-i", str(key), "-o", "IdentitiesOnly=yes"] if key.exists() else []
+        environment = {
+            "PATH": os.environ["PATH"],
+            "HOME": str(self.state),
+            "GIT_CONFIG_NOSYSTEM": "1",
+            "GIT_CONFIG_GLOBAL": "/dev/null",
+            "GIT_TERMINAL_PROMPT": "0",
+            "GIT_SSH_COMMAND": " ".join(ssh),
+            "LC_ALL": "C.UTF-8",
+        } | self.settings["environment"]
+        place = [f"--git-dir={self.mirror}"] if at else []
+        try:
+            return subprocess.run(
+                ["git", *place, *arguments],
+                env=environment,
+                stdin=subprocess.DEVNULL,
+                capture_output=True,
+                text=True,
+                timeout=FETCH_SECONDS,
+                check=check,
+            )
+        except subprocess.TimeoutExpired:
+            raise Away(f"git took longer than {FETCH_SECONDS} s.") from None
+
+
+if __name__ == "__main__":
+    sys.exit(main())

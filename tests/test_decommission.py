@@ -1,0 +1,159 @@
+"""playbooks/decommission.yml: what is ours goes, what was asked for and what is others' stays. The machine is a folder; molecule has a real one."""
+
+import json
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+OURS = [
+    "opt/hailo-whisper/venv/bin/python",
+    "opt/hailo-whisper/installed",
+    "usr/bin/hailo-whisper",
+    "usr/lib/systemd/system/hailo-whisper.service",
+    "usr/lib/systemd/system/hailo-whisper.service.d/10-hailo.conf",
+    "usr/lib/udev/rules.d/70-hailo-whisper.rules",
+    "etc/systemd/system/hailo-whisper.socket.d/50-config.conf",
+    "etc/systemd/system/sockets.target.wants/hailo-whisper.socket",
+    "etc/xdg/hailo-whisper/hailo-whisper.json",
+    "etc/ansible/facts.d/hailo_whisper.fact",
+    "etc/apt/sources.list.d/hailo-whisper.sources",
+    "etc/hailo/hailo-whisper.yaml",
+    "etc/hailo/hailo-whisper.yaml.dpkg-old",
+    "etc/hailo/hailo-whisper.keys",
+    "etc/hailo/models.d/ours.yaml",
+    "var/lib/hailo-whisper/models/base/model.bin",
+    "var/lib/hailo-whisper/state/x",
+    "var/cache/hailo-whisper/x",
+]
+OTHERS = [
+    "etc/hailo/hailort.conf",
+    "etc/apt/sources.list.d/debian.sources",
+    "usr/lib/systemd/system/ssh.service",
+    "var/lib/dpkg/status",
+]
+OPTIONS: dict[str, Any] = {
+    "keep": [],
+    "keys": "/etc/hailo/hailo-whisper.keys",
+    "store": "/var/lib/hailo-whisper/models",
+    "check": False,
+}
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    for name in [*OURS, *OTHERS]:
+        path = tmp_path / "root" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("x")
+    return tmp_path / "root"
+
+
+def clear(project: Path, root: Path, **options: Any) -> Any:
+    program = project / "playbooks/files/decommission.py"
+    argv = [sys.executable, str(program), json.dumps(OPTIONS | {"root": str(root)} | options)]
+    return json.loads(subprocess.run(argv, capture_output=True, text=True, check=True).stdout)
+
+
+def files(root: Path) -> list[str]:
+    return sorted(str(path.relative_to(root)) for path in root.rglob("*") if path.is_file() or path.is_symlink())
+
+
+def test_everything_goes_and_what_is_others_stays(project: Path, root: Path) -> None:
+    foreseen = clear(project, root, check=True)
+    assert files(root) == sorted([*OURS, *OTHERS])
+    done = clear(project, root)
+    assert done == foreseen
+    assert files(root) == sorted(OTHERS)
+    assert not (root / "etc/ansible").exists()
+    assert clear(project, root)["removed"] == []
+
+
+@pytest.mark.parametrize(
+    ("keep", "stays"),
+    [
+        (["models"], ["var/lib/hailo-whisper/models/base/model.bin"]),
+        (["keys"], ["etc/hailo/hailo-whisper.keys"]),
+        (["configuration"], ["etc/hailo/hailo-whisper.yaml", "etc/hailo/models.d/ours.yaml"]),
+        (["keys", "models"], ["etc/hailo/hailo-whisper.keys", "var/lib/hailo-whisper/models/base/model.bin"]),
+    ],
+)
+def test_what_was_asked_for_stays(project: Path, root: Path, keep: list[str], stays: list[str]) -> None:
+    clear(project, root, keep=keep)
+    assert files(root) == sorted([*OTHERS, *stays])
+
+
+def test_models_in_a_folder_of_the_owners_choice_stay(project: Path, root: Path) -> None:
+    (root / "srv/models").mkdir(parents=True)
+    done = clear(project, root, store="/srv/models")
+    assert (root / "srv/models").is_dir()
+    assert done["left"] == ["The models in /srv/models stay, because that folder is not ours: remove it if nobody needs it."]
+
+
+def test_every_file_that_the_roles_place_is_known(project: Path, tmp_path: Path) -> None:
+    """The paths stand in the roles; whoever adds one there is reminded to have it removed too."""
+    root = tmp_path / "root"
+    service = yaml.safe_load((project / "roles/service/vars/main.yml").read_text())
+    placed = [f"{entry['to']}/{Path(entry['from']).name}" for entry in service["service_files"]]
+    placed += [f"{service['service_units_folder']}/{unit}" for unit in service["service_units"]]
+    texts = "".join(
+        path.read_text()
+        for path in (project / "roles").glob("*/vars/main.yml")
+        if path.parts[-3] not in ("monitoring", "gateway")
+    )
+    placed += re.findall(r"(/(?:opt|usr|etc|var)/[\w./-]*hailo[-_]whisper[\w./-]*)", texts)
+    assert len(placed) > 10
+    # The folders are made by what lies in them.
+    for name in sorted(placed, key=len, reverse=True):
+        path = root / name.lstrip("/")
+        if not path.exists():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text("x")
+    clear(project, root)
+    assert files(root) == []
+
+
+REFUSED: dict[str, tuple[dict[str, Any], str]] = {
+    "not-meant": (
+        {},
+        "This takes hailo-whisper off 2 hosts (a, b). If these are meant, run it with --extra-vars hailo_whisper_decommission=2",
+    ),
+    "another-number": (
+        {"hailo_whisper_decommission": 1},
+        "hailo_whisper_decommission=2; if not, name those that are with --limit.",
+    ),
+    "unknown-part": ({"hailo_whisper_decommission": 2, "hailo_whisper_keep": ["logs"]}, "of models, configuration, keys"),
+    "no-list": ({"hailo_whisper_decommission": 2, "hailo_whisper_keep": "models"}, "Give a list of what is to stay"),
+}
+
+
+@pytest.mark.parametrize("case", REFUSED)
+def test_nobody_does_it_by_accident(project: Path, tmp_path: Path, case: str) -> None:
+    variables, sentence = REFUSED[case]
+    (tmp_path / "hosts.yml").write_text(
+        json.dumps({"hailo_whisper": {"hosts": {"a": {}, "b": {}}, "vars": {"ansible_connection": "local"}}})
+    )
+    done = subprocess.run(
+        [
+            "ansible-playbook",
+            "--check",
+            f"--inventory={tmp_path / 'hosts.yml'}",
+            "playbooks/decommission.yml",
+            "--extra-vars",
+            json.dumps(variables),
+        ],
+        cwd=project,
+        env=os.environ | {"ANSIBLE_NOCOLOR": "1", "ANSIBLE_CALLBACK_RESULT_FORMAT": "json"},
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode != 0
+    assert sentence in done.stdout
+    assert "Take it off" not in done.stdout

@@ -1,0 +1,255 @@
+"""The role `pull`: what a known key has signed is applied, and nothing else. Git and ssh-keygen are real; the playbook is a note of what was run."""
+
+import fcntl
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+ANSIBLE = """#!/bin/sh
+echo "$@" >> {notes}
+test ! -e fail
+"""
+
+
+def git(folder: Path, *arguments: str, **environment: str) -> str:
+    fixed = {"GIT_CONFIG_GLOBAL": "/dev/null", "GIT_CONFIG_NOSYSTEM": "1", "HOME": str(folder)}
+    author = {f"GIT_{who}_{what}": "t@example" for who in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")}
+    done = subprocess.run(
+        ["git", "-C", str(folder), *arguments],
+        env=os.environ | fixed | author | environment,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return done.stdout.strip()
+
+
+class Fleet:
+    """A repository, who may sign, and a machine that pulls."""
+
+    def __init__(self, project: Path, folder: Path) -> None:
+        self.project, self.folder = project, folder
+        self.repository, self.settings, self.state = folder / "repository", folder / "settings", folder / "state"
+        for made in (self.repository, self.settings, self.state):
+            made.mkdir()
+        for name in ("owner", "stranger"):
+            subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", name, "-f", folder / name], check=True)
+        git(self.repository, "init", "--quiet", "--initial-branch=main")
+        self.notes = folder / "notes"
+        (folder / "ansible-playbook").write_text(ANSIBLE.format(notes=self.notes))
+        (folder / "ansible-playbook").chmod(0o755)
+        (self.settings / "allowed_signers").write_text(f'hailo-whisper namespaces="git" {(folder / "owner.pub").read_text()}')
+        self.configure()
+
+    def configure(self, **more: Any) -> None:
+        settings = {
+            "repository": str(self.repository),
+            "branch": "main",
+            "inventory": "inventory/mine",
+            "host": "attic",
+            "ansible": str(self.folder / "ansible-playbook"),
+            "environment": {},
+        }
+        (self.settings / "settings.json").write_text(json.dumps(settings | more))
+
+    def commit(self, text: str, key: str | None = "owner", file: str = "playbook") -> str:
+        """A commit, signed by that key."""
+        (self.repository / file).write_text(text)
+        git(self.repository, "add", "--all")
+        signed = ["-c", "gpg.format=ssh", "-c", f"user.signingKey={self.folder / str(key)}"]
+        git(self.repository, *(signed if key else []), "commit", "--quiet", "--allow-empty", "-m", text, *(["-S"] if key else []))
+        return git(self.repository, "rev-parse", "HEAD")
+
+    def pull(self, *arguments: str) -> "subprocess.CompletedProcess[str]":
+        program = self.project / "roles/pull/files/pull.py"
+        command = [sys.executable, str(program), *arguments, str(self.settings), str(self.state)]
+        return subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+
+    def runs(self) -> int:
+        """How often the playbook was run."""
+        return len(self.notes.read_text().splitlines()) if self.notes.exists() else 0
+
+    def applied(self) -> str:
+        """What was applied last, as the tree has it."""
+        return (self.state / "tree/playbook").read_text()
+
+
+@pytest.fixture
+def fleet(project: Path, tmp_path: Path) -> Fleet:
+    return Fleet(project, tmp_path)
+
+
+def test_a_signed_commit_is_applied_once(fleet: Fleet) -> None:
+    first = fleet.commit("one")
+    done = fleet.pull()
+    assert (done.returncode, f"Applied {first}." in done.stdout) == (0, True), done.stderr
+    assert fleet.notes.read_text().startswith(
+        "--inventory=inventory/mine --limit=attic --connection=local playbooks/site.yml --extra-vars"
+    )
+    again = fleet.pull()
+    assert "is applied already" in again.stdout
+    assert fleet.runs() == 1
+    assert fleet.pull("--force").returncode == 0
+    fleet.commit("two")
+    (fleet.state / "tree/left-over").touch()
+    assert fleet.pull().returncode == 0
+    assert (fleet.runs(), fleet.applied()) == (3, "two")
+    assert not (fleet.state / "tree/left-over").exists(), "the tree is the commit's and nothing else"
+
+
+def test_the_same_is_applied_again_after_a_day(fleet: Fleet) -> None:
+    fleet.commit("one")
+    fleet.pull()
+    stamp = fleet.state / "applied"
+    os.utime(stamp, (stamp.stat().st_atime, stamp.stat().st_mtime - 86401))
+    fleet.pull()
+    fleet.pull()
+    assert fleet.runs() == 2
+
+
+@pytest.mark.parametrize("key", [None, "stranger"])
+def test_what_no_known_key_has_signed_is_not_even_checked_out(fleet: Fleet, key: str | None) -> None:
+    fleet.commit("good")
+    fleet.pull()
+    bad = fleet.commit("bad", key=key)
+    for _ in range(2):
+        done = fleet.pull()
+        assert done.returncode == 1
+        assert f"has signed the commit {bad}. Sign it" in done.stderr
+        assert "hailo_whisper_pull_signers" in done.stderr
+    assert (fleet.runs(), fleet.applied()) == (1, "good")
+    # A signed one after it vouches for what is before.
+    fleet.commit("better")
+    assert fleet.pull().returncode == 0
+    assert fleet.applied() == "better"
+
+
+def test_an_old_state_that_was_signed_once_is_refused(fleet: Fleet) -> None:
+    first = fleet.commit("one")
+    fleet.commit("two")
+    fleet.pull()
+    git(fleet.repository, "reset", "--hard", "--quiet", first)
+    done = fleet.pull()
+    assert (done.returncode, fleet.runs(), fleet.applied()) == (1, 1, "two")
+    assert f"{first} does not go on from" in done.stderr
+    (fleet.state / "applied").unlink()
+    assert fleet.pull().returncode == 0
+    assert fleet.applied() == "one"
+
+
+def test_a_repository_that_is_away_does_no_harm(fleet: Fleet) -> None:
+    fleet.commit("one")
+    fleet.pull()
+    away = fleet.folder / "elsewhere"
+    fleet.repository.rename(away)
+    done = fleet.pull()
+    assert (done.returncode, fleet.runs(), fleet.applied()) == (75, 1, "one")
+    assert "could not be fetched" in done.stderr
+    assert "Nothing was touched; the timer tries again." in done.stderr
+    away.rename(fleet.repository)
+    fleet.commit("two")
+    assert fleet.pull().returncode == 0
+    assert fleet.applied() == "two"
+
+
+def test_a_playbook_that_fails_is_tried_again(fleet: Fleet) -> None:
+    fleet.commit("one")
+    fleet.pull()
+    bad = fleet.commit("broken", file="fail")
+    for runs in (2, 3):
+        done = fleet.pull()
+        assert (done.returncode, fleet.runs()) == (1, runs)
+        assert f"{bad} could not be applied" in done.stderr
+    git(fleet.repository, "rm", "--quiet", "fail")
+    fleet.commit("mended")
+    assert fleet.pull().returncode == 0
+
+
+def test_two_runs_do_not_overlap(fleet: Fleet) -> None:
+    fleet.commit("one")
+    with (fleet.state / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        done = fleet.pull()
+    assert (done.returncode, fleet.runs()) == (75, 0)
+    assert "Another run is at it." in done.stderr
+
+
+def test_a_branch_that_is_not_there_and_one_that_looks_like_an_option(fleet: Fleet) -> None:
+    fleet.commit("one")
+    for branch in ("other", "--upload-pack=touch /tmp/x"):
+        fleet.configure(branch=branch)
+        assert fleet.pull().returncode == 75
+
+
+ROLE = {
+    "repository": "git@git.example:fleet.git",
+    "known_hosts": ["git.example ssh-ed25519 AAAA"],
+    "signers": ["ssh-ed25519 AAAAC3Nza owner"],
+}
+SECRETS = {
+    "key": "-----BEGIN OPENSSH PRIVATE KEY-----\nof-the-test\n-----END OPENSSH PRIVATE KEY-----",
+    "vault_password": "pass-of-the-test",
+}
+
+
+def role(project: Path, folder: Path, tasks: str, **variables: Any) -> "subprocess.CompletedProcess[str]":
+    """Run a part of the role here, as talkative as it gets."""
+    include = {"ansible.builtin.include_role": {"name": "pull", "tasks_from": tasks}}
+    (folder / "play.yml").write_text(json.dumps([{"hosts": "all", "gather_facts": False, "tasks": [include]}]))
+    chosen = {f"hailo_whisper_pull_{name}": value for name, value in variables.items()} | {"pull_settings": str(folder)}
+    (folder / "variables.json").write_text(json.dumps(chosen))
+    return subprocess.run(
+        [
+            "ansible-playbook",
+            "-vvv",
+            "--diff",
+            "--inventory=attic,",
+            "--connection=local",
+            "play.yml",
+            "--extra-vars=@variables.json",
+        ],
+        cwd=folder,
+        env=os.environ
+        | {"ANSIBLE_CONFIG": str(project / "ansible.cfg"), "ANSIBLE_CALLBACK_RESULT_FORMAT": "json", "ANSIBLE_NOCOLOR": "1"},
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="the files are given to root")
+def test_the_role_shows_no_secret_and_removes_those_that_are_gone(project: Path, tmp_path: Path) -> None:
+    done = role(project, tmp_path, "settings", **ROLE, **SECRETS)
+    assert done.returncode == 0, done.stdout
+    assert (tmp_path / "key").read_text() == f"{SECRETS['key']}\n"
+    assert (tmp_path / "allowed_signers").read_text() == 'hailo-whisper namespaces="git" ssh-ed25519 AAAAC3Nza owner\n'
+    modes = {
+        name: oct((tmp_path / name).stat().st_mode & 0o777)
+        for name in ("key", "vault_password", "settings.json", "allowed_signers")
+    }
+    assert set(modes.values()) == {"0o600"}
+    assert "of-the-test" not in done.stdout + done.stderr
+    assert " changed=0 " in role(project, tmp_path, "settings", **ROLE, **SECRETS).stdout
+    assert role(project, tmp_path, "settings", **ROLE).returncode == 0
+    assert not (tmp_path / "key").exists()
+
+
+@pytest.mark.parametrize(
+    ("variables", "sentence"),
+    [
+        ({"repository": ""}, "hailo_whisper_pull_repository is empty. Set it to the address"),
+        ({"signers": []}, "has to list the public SSH keys"),
+        ({"signers": ["everybody"]}, "has to list the public SSH keys"),
+        ({"known_hosts": []}, "Give the lines that `ssh-keyscan` says of the server"),
+    ],
+)
+def test_what_could_not_work_is_refused(project: Path, tmp_path: Path, variables: dict[str, Any], sentence: str) -> None:
+    done = role(project, tmp_path, "check", **(ROLE | variables))
+    assert done.returncode != 0
+    assert sentence in done.stdout
