@@ -16,7 +16,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent / "support"))
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "packaging"))
 
 from bundle import Refused, archive
-from bundle.dependencies import Mirrors, Resolver
+from bundle.dependencies import Mirrors, Resolver, installable
 from bundles import MOMENT, TOP, members, pack, unpack
 from repository import key
 
@@ -265,3 +265,12 @@ def test_a_mirror_that_does_not_answer_is_told(tmp_path: Path) -> None:
     resolver = Resolver("bookworm", "amd64", Mirrors(f"file:{tmp_path}/mirror"), tmp_path / "repository", tmp_path / "cache")
     with pytest.raises(Refused, match=r"what bookworm on amd64 lacks. Look whether the mirror .* can be\s+reached"):
         resolver.fetch(tmp_path / "into")
+
+
+def test_what_needs_a_package_that_was_not_put_in_is_left_out() -> None:
+    index = (
+        "Package: hailo-whisper\nDepends: python3 (>= 3.11)\n\nPackage: hailo-whisper-accel-hailo\nDepends: hailo-whisper (= 1), udev\n\n"
+        "Package: hailo-whisper-accel-nvidia\nDepends: hailo-whisper (= 1), hailo-whisper-cuda (>= 12.4)\n"
+    )
+    assert installable(index) == ["hailo-whisper", "hailo-whisper-accel-hailo"]
+    assert "hailo-whisper-accel-nvidia" in installable(f"{index}\nPackage: hailo-whisper-cuda\n")

@@ -243,7 +243,7 @@ def test_a_mounted_cache_is_found_and_a_gpu_that_is_not_there_is_told(starting: 
     ("made", "options", "said"),
     [
         ("empty", [], "The model tiny.en is not in /data/models. Run `hailo-whisper models pull tiny.en`."),
-        ("closed", [], "Permission denied"),
+        ("closed", [], "may not be read by this user (number 11437)"),
         ("wrong", ["--env=WHISPER_MODEL=", "--env=WHISPER_MODEL_PATH=/data/models"], "holds a model for a Hailo accelerator"),
         ("empty", ["--env=HAILO_WHISPER_ENGINE_KIND=cuda"], "tiny.en is not in /data/models"),
     ],

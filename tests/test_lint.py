@@ -52,6 +52,7 @@ LINTERS = {
     "mypy-molecule-deb": ["env", "MYPYPATH=../../default/tests", "mypy", "--strict", "--config-file=", *UNTYPED, "."],
     "mypy-molecule-airgap": ["env", "MYPYPATH=../../default/tests", "mypy", "--strict", "--config-file=", *UNTYPED, "."],
     "mypy-molecule-upgrade": ["env", "MYPYPATH=../../default/tests", "mypy", "--strict", "--config-file=", *UNTYPED, "."],
+    "mypy-molecule-fleet": ["env", "MYPYPATH=../../default/tests", "mypy", "--strict", "--config-file=", *UNTYPED, "."],
     "yamllint": ["yamllint", "--strict", "."],
     "ansible-lint": ["ansible-lint", "--offline"],
     "shellcheck": ["shellcheck", "--external-sources", "--source-path=."],
@@ -65,6 +66,7 @@ FOLDERS = {
     "mypy-molecule-deb": "molecule/deb/tests",
     "mypy-molecule-airgap": "molecule/airgap/tests",
     "mypy-molecule-upgrade": "molecule/upgrade/tests",
+    "mypy-molecule-fleet": "molecule/fleet/tests",
 }
 
 

@@ -8,6 +8,7 @@ import tarfile
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import IO
 
 from hailo_whisper.models.progress import Progress, progress
 from repository.key import Key
@@ -47,10 +48,8 @@ def write(
         done = 0
         with progress(output.name, size) as shown, tarfile.open(part, "w:", format=tarfile.USTAR_FORMAT) as archive:
             for name, source in [*front.items(), *sorted(members.items())]:
-                archive.addfile(
-                    _member(f"{top}/{name}", source, moment),
-                    source.open("rb") if isinstance(source, Path) else io.BytesIO(source),
-                )
+                with _opened(source) as file:
+                    archive.addfile(_member(f"{top}/{name}", source, moment), file)
                 done += _size(source)
                 shown.reach(done)
         part.replace(output)
@@ -65,7 +64,7 @@ def _sums(members: Members, shown: Progress) -> Iterator[tuple[str, str]]:
     done = 0
     for name, source in sorted(members.items()):
         total = hashlib.sha256()
-        with source.open("rb") if isinstance(source, Path) else io.BytesIO(source) as file:
+        with _opened(source) as file:
             while chunk := file.read(CHUNK):
                 total.update(chunk)
                 done += len(chunk)
@@ -87,6 +86,10 @@ def _member(name: str, source: Path | bytes, moment: int) -> tarfile.TarInfo:
     member.mode = 0o755 if isinstance(source, Path) and source.stat().st_mode & stat.S_IXUSR else 0o644
     member.uname = member.gname = "root"
     return member
+
+
+def _opened(source: Path | bytes) -> IO[bytes]:
+    return source.open("rb") if isinstance(source, Path) else io.BytesIO(source)
 
 
 def _size(source: Path | bytes) -> int:

@@ -55,9 +55,9 @@ class Resolver:
         self._apt("update", "--error-on=any")
         self._install_minimal()
         index = self._repository / "dists" / self._suite / f"main/binary-{self._arch}/Packages"
-        ours = re.findall(r"^Package: (\S+)$", index.read_text(encoding="utf-8"), re.MULTILINE)
+        ours = installable(index.read_text(encoding="utf-8"))
         # One by one: a machine need not be able to have all of them at once.
-        wanted = {name for package in (*sorted(set(ours)), *ANSIBLE) for name in self._lacking(package)}
+        wanted = {name for package in (*ours, *ANSIBLE) for name in self._lacking(package)}
         into.mkdir(parents=True, exist_ok=True)
         return [Path(shutil.copy(self._folder / "archives" / name, into / name)) for name in sorted(wanted)]
 
@@ -117,3 +117,14 @@ class Resolver:
                 f"reached. It says: {' '.join(line.strip() for line in said[-6:]) or done.returncode}"
             )
         return done.stdout
+
+
+def installable(index: str) -> list[str]:
+    """The packages of an index of ours that can be installed: not those that need one of ours which was not put in, such as CUDA's libraries."""
+    needs = {
+        name[1]: re.findall(r"hailo-whisper[a-z0-9.-]*", depends[1] if depends else "")
+        for stanza in index.split("\n\n")
+        if (name := re.search(r"^Package: (\S+)$", stanza, re.MULTILINE))
+        for depends in [re.search(r"^Depends: (.*)$", stanza, re.MULTILINE)]
+    }
+    return sorted(name for name, needed in needs.items() if needs.keys() >= set(needed))

@@ -1,0 +1,240 @@
+"""Three appliances behind a gateway, used by the official SDK as it comes while they have accidents: nothing is lost, nothing is answered twice."""
+
+import json
+import os
+import ssl
+import statistics
+import subprocess
+import sys
+import threading
+import time
+import uuid
+from collections import Counter
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import httpx
+import httpx2
+import openai
+import pytest
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "default/tests"))
+
+from service import CLIP, DATA, PROJECT, words
+
+INVENTORY = PROJECT / "molecule/fleet/inventory"
+GATEWAY = "hailo-whisper-gateway"
+NODES = [f"hailo-whisper-fleet-{number}" for number in (1, 2, 3)]
+KEY = "sk-of-a-disposable-machine"
+LONGEST = 90.0
+
+
+def on(machine: str, command: str) -> str:
+    """What a shell on the machine says."""
+    done = subprocess.run(
+        ["podman", "exec", machine, "sh", "-c", command], capture_output=True, text=True, check=False, timeout=240
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+def until(condition: Callable[[], object], what: str) -> None:
+    end = time.monotonic() + LONGEST
+    while not condition():
+        assert time.monotonic() < end, f"within {LONGEST:g} s it did not happen: {what}"
+        time.sleep(0.2)
+
+
+def states() -> dict[str, str]:
+    return {each["name"]: each["state"] for each in json.loads(on(GATEWAY, "hailo-whisper-gateway status --json"))}
+
+
+def ready() -> set[str]:
+    return {name for name, state in states().items() if state == "ready"}
+
+
+@pytest.fixture(scope="module")
+def url() -> str:
+    address = subprocess.run(
+        [PROJECT / "script/host", "address", GATEWAY], capture_output=True, text=True, check=True
+    ).stdout.strip()
+    return f"https://{address}"
+
+
+@pytest.fixture(scope="module")
+def trusting() -> ssl.SSLContext:
+    return ssl.create_default_context(cafile=str(Path(os.environ["MOLECULE_EPHEMERAL_DIRECTORY"]) / "authority/ca.crt"))
+
+
+class Load:
+    """Clients, each of which sends one request after another, with a name that it keeps when the SDK sends it again."""
+
+    def __init__(self, url: str, context: ssl.SSLContext, clients: int = 3) -> None:
+        self._url, self._context = url, context
+        self.sent: list[str] = []
+        self.texts: list[str] = []
+        self.failed: list[str] = []
+        self.seconds: list[float] = []
+        self._over = threading.Event()
+        self._threads = [threading.Thread(target=self._client) for _ in range(clients)]
+
+    def _client(self) -> None:
+        clip = (DATA / "clip.wav").read_bytes()
+        with (
+            httpx2.Client(verify=self._context, trust_env=False, timeout=120) as way,
+            openai.OpenAI(base_url=f"{self._url}/v1", api_key=KEY, http_client=way) as client,
+        ):
+            while not self._over.is_set():
+                name = f"load-{uuid.uuid4().hex}"
+                self.sent.append(name)
+                began = time.monotonic()
+                try:
+                    reply = client.audio.transcriptions.create(
+                        model="whisper-1", file=("clip.wav", clip), extra_headers={"x-client-request-id": name}
+                    )
+                    self.texts.append(reply.text)
+                    self.seconds.append(time.monotonic() - began)
+                except openai.OpenAIError as error:
+                    self.failed.append(f"{name}: {error!r} because of {error.__cause__!r}")
+
+    def more(self, count: int = 6) -> None:
+        """Wait until so many more have been answered."""
+        wanted = len(self.texts) + len(self.failed) + count
+        until(lambda: len(self.texts) + len(self.failed) >= wanted, f"{count} more answers")
+
+    def __enter__(self) -> "Load":
+        for thread in self._threads:
+            thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._over.set()
+        for thread in self._threads:
+            thread.join(180)
+
+
+@pytest.fixture
+def load(url: str, trusting: ssl.SSLContext, capfd: pytest.CaptureFixture[str], request: pytest.FixtureRequest) -> Iterator[Load]:
+    """A load while the test goes on, of which at the end nothing may be lost."""
+    until(lambda: ready() == set(NODES), "all of them are ready")
+    with Load(url, trusting) as load:
+        load.more()
+        yield load
+        load.more()
+    with capfd.disabled():
+        ordered = sorted(load.seconds)
+        p95 = ordered[int(0.95 * (len(ordered) - 1))]
+        print(
+            f"\n{request.node.name}: {len(ordered)} requests, p50 {statistics.median(ordered):.2f} s, p95 {p95:.2f} s, longest {ordered[-1]:.2f} s"
+        )
+    assert load.failed == []
+    assert len(load.texts) == len(load.sent)
+    assert {words(text) for text in load.texts} == {words(CLIP)}
+    answered = answers()
+    assert {name: answered[name] for name in load.sent if answered[name] != 1} == {}
+
+
+def answers() -> Counter[str]:
+    """How often each request was answered with its words, by the gateway's log."""
+    lines = on(GATEWAY, "journalctl --unit=haproxy.service --output=cat --no-pager --grep=load-").splitlines()
+    read = [json.loads(line) for line in lines if line.startswith("{")]
+    return Counter(line["client_request_id"] for line in read if line["status"] == 200)
+
+
+def test_the_playbook_changes_nothing_when_nothing_has_changed() -> None:
+    done = subprocess.run(
+        ["ansible-playbook", "--inventory", INVENTORY, "playbooks/gateway.yml"],
+        cwd=PROJECT,
+        env=os.environ | {"ANSIBLE_NOCOLOR": "1", "ANSIBLE_CONFIG": str(PROJECT / "ansible.cfg")},
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "changed=0" in done.stdout
+    assert f"{NODES[0]}" in done.stdout, "it shows the appliances"
+
+
+def test_the_files_are_roots_and_the_key_is_roots_alone() -> None:
+    shown = on(
+        GATEWAY,
+        "stat --format '%U %a' /etc/haproxy/hailo-whisper/gateway.pem.key /run/haproxy/hailo-whisper.sock /etc/haproxy/haproxy.cfg",
+    )
+    assert shown.splitlines() == ["root 600", "root 600", "root 644"]
+
+
+def test_nobody_comes_in_without_a_key(url: str, trusting: ssl.SSLContext) -> None:
+    with httpx.Client(verify=trusting, trust_env=False, timeout=30) as client:
+        assert client.get(f"{url}/v1/models").status_code == 401
+        assert client.get(f"{url}/v1/models", headers={"authorization": f"Bearer {KEY}"}).json()["data"][0]["id"] == "tiny.en"
+
+
+def test_a_server_that_is_killed(load: Load) -> None:
+    on(NODES[0], "systemctl kill --signal=KILL hailo-whisper.service")
+    load.more()
+
+
+def test_a_machine_that_loses_its_network(load: Load) -> None:
+    """What it had is told of within half a minute and sent again by the SDK. The machine itself says nothing any more."""
+    on(NODES[1], "ip link set eth0 down")
+    try:
+        until(lambda: NODES[1] not in ready(), "the gateway has noticed")
+        load.more()
+        # Until the last of those that it had is done.
+        until(lambda: load.sent and len(load.sent) - len(load.texts) - len(load.failed) <= 3, "requests go on")
+        time.sleep(1)
+    finally:
+        on(NODES[1], "ip link set eth0 up")
+    until(lambda: ready() == set(NODES), "it is back")
+
+
+def test_a_drained_machine_that_is_upgraded(load: Load) -> None:
+    name = NODES[2]
+    on(GATEWAY, f"hailo-whisper-gateway drain {name} --wait 60")
+    before = on(name, "systemctl show --property=MainPID --value hailo-whisper.service")
+    package = next((Path(os.environ["MOLECULE_EPHEMERAL_DIRECTORY"]) / "packages").glob("hailo-whisper_*.deb"))
+    subprocess.run(["podman", "cp", str(package), f"{name}:/root/"], check=True, capture_output=True)
+    # The same version again is what dpkg does with another one, in every step.
+    on(name, f"DEBIAN_FRONTEND=noninteractive apt-get install --yes --reinstall --no-install-recommends /root/{package.name}")
+    on(GATEWAY, "systemctl reload haproxy.service")
+    assert states()[name] == "drain", "also after a reload"
+    on(GATEWAY, f"hailo-whisper-gateway ready {name} --wait 60")
+    assert on(name, "systemctl show --property=MainPID --value hailo-whisper.service") != before
+
+
+def test_a_machine_that_is_restarted_without_a_word_to_the_gateway(load: Load) -> None:
+    on(NODES[0], "systemctl restart hailo-whisper.service")
+    load.more()
+
+
+def test_a_machine_that_does_nothing_for_a_while(load: Load) -> None:
+    on(NODES[1], "systemctl kill --signal=STOP hailo-whisper.service")
+    try:
+        until(lambda: NODES[1] not in ready(), "the gateway has noticed")
+        load.more()
+    finally:
+        on(NODES[1], "systemctl kill --signal=CONT hailo-whisper.service")
+    until(lambda: ready() == set(NODES), "it is back")
+
+
+def test_a_machine_whose_disks_are_full(load: Load) -> None:
+    """All that the service may write to: it needs none of it to serve, nor to start."""
+    places = "/var/lib/hailo-whisper/state /var/cache/hailo-whisper"
+    on(
+        NODES[2],
+        f"for place in {places}; do mount -t tmpfs -o size=64k full $place && "
+        "{ dd if=/dev/zero of=$place/full bs=4k 2>/dev/null || true; }; done; systemctl restart hailo-whisper.service",
+    )
+    try:
+        load.more()
+        until(lambda: ready() == set(NODES), "it is ready with full disks")
+        load.more()
+    finally:
+        on(NODES[2], f"systemctl stop hailo-whisper.service; umount {places}; systemctl start hailo-whisper.service")
+
+
+def test_all_of_them_had_their_share() -> None:
+    lines = on(GATEWAY, "journalctl --unit=haproxy.service --output=cat --no-pager --grep=load-").splitlines()
+    shares = Counter(json.loads(line)["appliance"] for line in lines if line.startswith("{"))
+    assert min(shares[name] for name in NODES) > sum(shares.values()) / 10, shares
