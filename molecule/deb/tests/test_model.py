@@ -12,6 +12,8 @@ from service import Service
 
 SOURCE = "/etc/hailo/hailo-whisper.yaml"
 APT = "DEBIAN_FRONTEND=noninteractive apt-get --yes"
+# By its file: after the tests before these, the sources of apt lead to repositories that are gone.
+PACKAGE = '$(find /srv/repository/pool -name "hailo-whisper_*.deb")'
 PACKAGED = "/usr/share/hailo-whisper/models/tiny.en"
 
 
@@ -22,7 +24,7 @@ def test_installed_with_a_model_it_is_ready_without_a_network(host: Host) -> Non
     host.check_output(
         f"mkdir --parents /etc/hailo && mv /root/kept.yaml {SOURCE} && mv /root/kept.keys /etc/hailo/hailo-whisper.keys"
     )
-    packages = "/srv/packages/hailo-whisper_*.deb /srv/packages/hailo-whisper-model-tiny-en_*.deb"
+    packages = f"{PACKAGE} /srv/packages/hailo-whisper-model-tiny-en_*.deb"
     # In a network of its own, which is empty.
     said = host.check_output(
         f"unshare --net sh -c '{APT} --no-install-recommends -o Dpkg::Options::=--force-confold install {packages}'"

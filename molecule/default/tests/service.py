@@ -22,11 +22,12 @@ def words(text: str) -> str:
 
 
 def run_playbook(inventory: Path, machine: str, playbook: str, *arguments: str) -> "subprocess.CompletedProcess[str]":
-    """Run a playbook against one machine."""
+    """Run a playbook against one machine. What it says is without the colours that molecule asks for."""
+    environment = {name: value for name, value in os.environ.items() if name not in ("ANSIBLE_FORCE_COLOR", "PY_COLORS")}
     return subprocess.run(
         ["ansible-playbook", "--inventory", inventory, "--limit", machine, f"playbooks/{playbook}", *arguments],
         cwd=PROJECT,
-        env=os.environ | {"ANSIBLE_NOCOLOR": "1", "ANSIBLE_CONFIG": str(PROJECT / "ansible.cfg")},
+        env=environment | {"ANSIBLE_NOCOLOR": "1", "ANSIBLE_CONFIG": str(PROJECT / "ansible.cfg")},
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,

@@ -6,6 +6,7 @@ On one of the two machines: the one that has no network, and whose wheels lie on
 import json
 import subprocess
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ import httpx
 import pytest
 from testinfra.host import Host
 
-from service import KEY_FILE, Service
+from service import INVENTORY, KEY_FILE, Service, run_playbook
 
 Playbook = Callable[..., "subprocess.CompletedProcess[str]"]
 # prepare.yml has noted it before anything was deployed.
@@ -28,6 +29,11 @@ LISTED = (
 def on_one_machine(name: str) -> None:
     if not name.endswith("debian13"):
         pytest.skip("the other machine would fetch everything from the network once more")
+
+
+@pytest.fixture
+def playbook(name: str) -> Playbook:
+    return partial(run_playbook, INVENTORY, name)
 
 
 def run(playbook: Playbook, name: str, **variables: Any) -> "subprocess.CompletedProcess[str]":
