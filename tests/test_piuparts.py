@@ -24,7 +24,8 @@ def built(project: Path) -> dict[str, list[Path]]:
     made = {}
     for version, options in {"after": [], "before": ["--as", "0.0.9"]}.items():
         folder = Path(run([*build, *options], project).splitlines()[-1])
-        made[version] = sorted(folder.glob("*.deb"))
+        # That for NVIDIA needs a gigabyte of CUDA's libraries, and is a drop-in and a link.
+        made[version] = sorted(path for path in folder.glob("*.deb") if "accel-nvidia" not in path.name)
     return made
 
 

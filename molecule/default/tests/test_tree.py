@@ -29,8 +29,8 @@ DIFFERS = [
 # They are the same but for their first line, which finds the Python beside them in another way.
 SCRIPTS = r"opt/hailo-whisper/venv/bin/.*"
 LISTED = (
-    "cd / && find opt/hailo-whisper usr/bin/hailo-whisper usr/lib/systemd/system/hailo-whisper* usr/lib/sysusers.d/hailo-whisper*"
-    " usr/lib/tmpfiles.d/hailo-whisper* usr/share/man/man?/hailo-whisper* usr/share/bash-completion/completions/hailo-whisper"
+    "cd / && find opt/hailo-whisper usr/bin/hailo-whisper usr/lib/hailo-whisper usr/lib/systemd/system/hailo-whisper*"
+    " usr/lib/sysusers.d/hailo-whisper* usr/lib/tmpfiles.d/hailo-whisper* usr/share/man/man?/hailo-whisper* usr/share/bash-completion/completions/hailo-whisper"
 )
 
 
