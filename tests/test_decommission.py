@@ -99,7 +99,12 @@ def test_every_file_that_the_roles_place_is_known(project: Path, tmp_path: Path)
     """The paths stand in the roles; whoever adds one there is reminded to have it removed too."""
     root = tmp_path / "root"
     service = yaml.safe_load((project / "roles/service/vars/main.yml").read_text())
-    placed = [f"{entry['to']}/{Path(entry['from']).name}" for entry in service["service_files"]]
+    folder = str(Path(service["service_fact"]).parent)
+    placed = [
+        f"{entry['to'].replace('{{ service_fact | dirname }}', folder)}/{Path(entry['from']).name}"
+        for entry in service["service_files"]
+    ]
+    assert all(path.startswith("/") for path in placed), placed
     placed += [f"{service['service_units_folder']}/{unit}" for unit in service["service_units"]]
     texts = "".join(
         path.read_text()
