@@ -95,6 +95,35 @@ def test_models_in_a_folder_of_the_owners_choice_stay(project: Path, root: Path)
     assert done["left"] == ["The models in /srv/models stay, because that folder is not ours: remove it if nobody needs it."]
 
 
+def test_a_key_file_of_the_owners_choice_goes_and_a_folder_does_not(project: Path, root: Path) -> None:
+    (root / "home/a").mkdir(parents=True)
+    (root / "home/a/letter").write_text("x")
+    (root / "home/keys").write_text("x")
+    foreseen = clear(project, root, keys="/home/a", check=True)
+    done = clear(project, root, keys="/home/a")
+    assert done == foreseen
+    assert not [path for path in done["removed"] if path.startswith("/home")]
+    assert done["left"] == [
+        "/home/a (access.keys in hailo_whisper_config) stays, because it is no file: set that to the key file."
+    ]
+    assert clear(project, root, keys="/home/keys")["removed"] == ["/home/keys"]
+    assert files(root) == sorted([*OTHERS, "home/a/letter"])
+
+
+@pytest.mark.parametrize("name", ["keys", "store"])
+@pytest.mark.parametrize("path", ["/", "//", "", "hailo/keys", "/etc/hailo/../../home"])
+def test_a_path_that_could_be_anything_is_refused_before_anything_goes(project: Path, root: Path, name: str, path: str) -> None:
+    program = project / "playbooks/files/decommission.py"
+    argv = [sys.executable, str(program), json.dumps(OPTIONS | {"root": str(root), name: path})]
+    done = subprocess.run(argv, capture_output=True, text=True, check=False)
+    setting = {"keys": "access.keys", "store": "storage.models"}[name]
+    assert done.returncode == 1
+    assert done.stderr.startswith(
+        f"{setting} in hailo_whisper_config is {path!r}, so nothing was removed. Set it to the whole path"
+    )
+    assert files(root) == sorted([*OURS, *OTHERS])
+
+
 def test_every_file_that_the_roles_place_is_known(project: Path, tmp_path: Path) -> None:
     """The paths stand in the roles; whoever adds one there is reminded to have it removed too."""
     root = tmp_path / "root"

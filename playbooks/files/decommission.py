@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 """Takes hailo-whisper off this machine: prints JSON with what was `removed` and `kept`, and in `left` what its owner may still do.
 
-Again and again is as good as once. The argument is a JSON object: `keep`: of "models", "configuration" and "keys". `keys`, `store`: the paths of the
+Again and again is as good as once. What is removed with all that is in it is of our own folders, whatever the inventory says. The argument is a JSON object: `keep`: of "models", "configuration" and "keys". `keys`, `store`: the paths of the
 key file and of the models. `check`: remove nothing, and say what would be. `root`: of another file system, for tests.
 """
 
@@ -57,6 +57,8 @@ class Machine:
         self.root = Path(options.get("root", "/"))
         self.real = str(self.root) == "/"
         self.check = options["check"]
+        for name, setting in (("keys", "access.keys"), ("store", "storage.models")):
+            whole(setting, options[name])
         keep = options["keep"]
         kept = {"models": options["store"], "keys": options["keys"], "configuration": f"/{CONFIGURATION}/hailo-whisper.yaml"}
         self.kept = [self.root / path.lstrip("/") for name, path in kept.items() if name in keep]
@@ -77,9 +79,9 @@ class Machine:
             self.root / HOME,
             *sorted((self.root / CONFIGURATION).glob("hailo-whisper*")),
             self.root / CONFIGURATION / "models.d",
-            self.keys,
         ):
             self.remove(path)
+        self.remove_keys()
         if self.store.exists() and self.store not in self.kept and self.root / HOME not in self.store.parents:
             # A folder of the owner's choice may be somebody else's too.
             self.left.append(
@@ -147,6 +149,15 @@ class Machine:
         else:
             path.unlink()
 
+    def remove_keys(self):
+        """Remove the key file where the inventory has it. Only a file: a folder that is named there by mistake may be anybody's."""
+        if self.keys.is_file():
+            self.remove(self.keys)
+        elif self.keys.exists() and self.keys not in self.kept:
+            self.left.append(
+                f"{named(self.keys, self.root)} (access.keys in hailo_whisper_config) stays, because it is no file: set that to the key file."
+            )
+
     def remove_empty(self, path):
         """Remove a folder in which nothing is any more."""
         if path.is_dir() and not any(path.iterdir()) and not self.check:
@@ -170,6 +181,15 @@ class Machine:
             self.left.append(
                 "The group hailo has no member any more: `groupdel hailo` removes it, if no other program's rule names it."
             )
+
+
+def whole(setting, path):
+    """End everything before it begins, where a path of the inventory could be anything."""
+    if not path.startswith("/") or ".." in Path(path).parts or not path.strip("/"):
+        sys.exit(
+            f"{setting} in hailo_whisper_config is {path!r}, so nothing was removed. Set it to the whole path, from / on and without `..`, "
+            "and run this again."
+        )
 
 
 def named(path, root):
