@@ -106,6 +106,25 @@ def test_a_whole_bundle_is_taken_by_each_program_that_checks_signatures(
     assert "is not signed by the key" in refused(deploy("--verify", "--key", keys[2], tools=tools))
 
 
+@pytest.mark.parametrize("python", [[], [sys.executable]])
+def test_nothing_of_the_folder_is_run_before_it_is_verified(
+    bundle: Path, signer: Path, tmp_path: Path, python: list[str]
+) -> None:
+    for module in ("argparse", "os", "re", "tempfile", "usercustomize"):
+        (bundle / f"{module}.py").write_text(f"open({str(tmp_path / 'run')!r}, 'w').close()\n")
+    done = subprocess.run(
+        [*python, "./deploy", "--verify", "--key", signer],
+        cwd=bundle,
+        env={"PATH": f"{Path(sys.executable).parent}:/usr/bin:/bin", "HOME": str(tmp_path)}
+        | ({} if python else {"PYTHONPATH": str(bundle)}),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert "argparse.py is not from the bundle: move it elsewhere." in refused(done)
+    assert not (tmp_path / "run").exists()
+
+
 @pytest.mark.parametrize("tools", ["gpgv", "gpg", "sqv"])
 def test_sums_that_were_changed_are_refused_by_each_of_them(deploy: Run, bundle: Path, signer: Path, tools: str) -> None:
     with (bundle / "SHA256SUMS").open("a") as sums:
