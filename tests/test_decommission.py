@@ -1,8 +1,11 @@
 """playbooks/decommission.yml: what is ours goes, what was asked for and what is others' stays. The machine is a folder; molecule has a real one."""
 
+import errno
+import importlib.util
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -95,11 +98,142 @@ def test_models_in_a_folder_of_the_owners_choice_stay(project: Path, root: Path)
     assert done["left"] == ["The models in /srv/models stay, because that folder is not ours: remove it if nobody needs it."]
 
 
+def test_a_key_file_of_the_owners_choice_goes_and_a_folder_does_not(project: Path, root: Path) -> None:
+    (root / "home/a").mkdir(parents=True)
+    (root / "home/a/letter").write_text("x")
+    (root / "home/keys").write_text("x")
+    foreseen = clear(project, root, keys="/home/a", check=True)
+    done = clear(project, root, keys="/home/a")
+    assert done == foreseen
+    assert not [path for path in done["removed"] if path.startswith("/home")]
+    assert done["left"] == [
+        "/home/a (access.keys in hailo_whisper_config) stays, because it is no file: set that to the key file."
+    ]
+    assert clear(project, root, keys="/home/keys")["removed"] == ["/home/keys"]
+    assert files(root) == sorted([*OTHERS, "home/a/letter"])
+
+
+@pytest.mark.parametrize("name", ["keys", "store"])
+@pytest.mark.parametrize("path", ["/", "//", "", "hailo/keys", "/etc/hailo/../../home"])
+def test_a_path_that_could_be_anything_is_refused_before_anything_goes(project: Path, root: Path, name: str, path: str) -> None:
+    program = project / "playbooks/files/decommission.py"
+    argv = [sys.executable, str(program), json.dumps(OPTIONS | {"root": str(root), name: path})]
+    done = subprocess.run(argv, capture_output=True, text=True, check=False)
+    setting = {"keys": "access.keys", "store": "storage.models"}[name]
+    assert done.returncode == 1
+    assert done.stderr.startswith(
+        f"{setting} in hailo_whisper_config is {path!r}, so nothing was removed. Set it to the whole path"
+    )
+    assert files(root) == sorted([*OURS, *OTHERS])
+
+
+@pytest.mark.parametrize("link", ["var/lib/hailo-whisper", "var/lib/hailo-whisper/models", "var/lib"])
+def test_models_behind_a_link_stay_with_the_link(project: Path, root: Path, link: str) -> None:
+    """The models of a board lie on its SSD, and are looked for by the old name when it is deployed again."""
+    (root / "srv").mkdir()
+    (root / link).rename(root / "srv/ssd")
+    (root / link).symlink_to(root / "srv/ssd")
+    foreseen = clear(project, root, keep=["models"], check=True)
+    done = clear(project, root, keep=["models"])
+    assert done == foreseen
+    assert (root / "var/lib/hailo-whisper/models/base/model.bin").exists()
+    assert "/var/lib/hailo-whisper/models" in done["kept"]
+
+
+def test_models_of_the_owners_choice_stay_behind_a_link_too(project: Path, root: Path) -> None:
+    (root / "srv").mkdir()
+    (root / "srv/models").symlink_to(root / "var/lib/hailo-whisper/models")
+    clear(project, root, keep=["models"], store="/srv/models")
+    assert (root / "srv/models/base/model.bin").exists()
+
+
+def test_a_link_goes_where_nothing_is_kept_and_what_it_led_to_is_named(project: Path, root: Path) -> None:
+    (root / "srv").mkdir()
+    (root / "var/lib/hailo-whisper").rename(root / "srv/ssd")
+    (root / "var/lib/hailo-whisper").symlink_to(root / "srv/ssd")
+    foreseen = clear(project, root, check=True)
+    done = clear(project, root)
+    assert done == foreseen
+    assert not (root / "var/lib/hailo-whisper").is_symlink()
+    assert done["left"] == ["The models in /srv/ssd/models stay, because that folder is not ours: remove it if nobody needs it."]
+
+
+@pytest.fixture
+def program(project: Path) -> Any:
+    spec = importlib.util.spec_from_file_location("decommission", project / "playbooks/files/decommission.py")
+    assert spec
+    assert spec.loader
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.mark.parametrize("mount", ["var/lib/hailo-whisper", "var/lib/hailo-whisper/models"])
+def test_where_something_is_mounted_is_left_empty_and_said(program: Any, root: Path, mount: str) -> None:
+    def told(check: bool) -> Any:
+        machine = program.Machine(OPTIONS | {"root": str(root), "check": check})
+        machine.mounts = {root / mount, Path("/proc")}
+        return machine.clear()
+
+    foreseen = told(check=True)
+    done = told(check=False)
+    assert done == foreseen
+    assert files(root) == sorted(OTHERS)
+    assert (root / mount).is_dir()
+    assert done["left"] == [f"/{mount} stays, because something is mounted there: unmount it, and remove it then."]
+    assert told(check=False)["removed"] == []
+
+
+def test_the_mounts_of_this_machine_are_seen(program: Any) -> None:
+    assert {Path("/"), Path("/proc")} <= program.mounted()
+
+
+def test_what_cannot_be_removed_is_left_with_the_reason(program: Any, root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def busy(path: Path) -> None:
+        raise OSError(errno.EBUSY, "Device or resource busy", str(path))
+
+    monkeypatch.setattr(program.shutil, "rmtree", busy)
+    done = program.Machine(OPTIONS | {"root": str(root)}).clear()
+    assert "/var/lib/hailo-whisper could not be removed (Device or resource busy): mend that, and run this again." in done["left"]
+    assert "/var/lib/hailo-whisper" not in done["removed"]
+    assert not (root / "etc/hailo/hailo-whisper.keys").exists(), "the others go on"
+
+
+@pytest.mark.parametrize(
+    ("keep", "purged"),
+    [([], "hailo-whisper hailo-whisper-model-base"), (["models"], "hailo-whisper")],
+)
+def test_the_packages_of_models_are_models_too(
+    program: Any, root: Path, monkeypatch: pytest.MonkeyPatch, keep: list[str], purged: str
+) -> None:
+    machine = program.Machine(OPTIONS | {"root": str(root), "keep": keep, "check": True})
+    machine.real = True
+    monkeypatch.setattr(program, "run", lambda *command: "installed hailo-whisper\ninstalled hailo-whisper-model-base\n")
+    machine.purge()
+    assert machine.removed == [f"the package {name}" for name in purged.split()]
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="the files are given away")
+def test_only_what_was_the_services_becomes_roots(program: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(program, "USER", "daemon")
+    for name, owner, group in (("ours", "daemon", "daemon"), ("theirs", "nobody", "nogroup"), ("shared", "nobody", "daemon")):
+        (tmp_path / name).touch()
+        shutil.chown(tmp_path / name, owner, group)
+    program.disown(tmp_path, "--recursive")
+    owners = {path.name: (path.owner(), path.group()) for path in tmp_path.iterdir()}
+    assert owners == {"ours": ("root", "root"), "theirs": ("nobody", "nogroup"), "shared": ("nobody", "root")}
+
+
 def test_every_file_that_the_roles_place_is_known(project: Path, tmp_path: Path) -> None:
     """The paths stand in the roles; whoever adds one there is reminded to have it removed too."""
     root = tmp_path / "root"
     service = yaml.safe_load((project / "roles/service/vars/main.yml").read_text())
-    placed = [f"{entry['to']}/{Path(entry['from']).name}" for entry in service["service_files"]]
+    folder = str(Path(service["service_fact"]).parent)
+    placed = [
+        f"{entry['to'].replace('{{ service_fact | dirname }}', folder)}/{Path(entry['from']).name}"
+        for entry in service["service_files"]
+    ]
+    assert all(path.startswith("/") for path in placed), placed
     placed += [f"{service['service_units_folder']}/{unit}" for unit in service["service_units"]]
     texts = "".join(
         path.read_text()

@@ -3,6 +3,7 @@
 import argparse
 import fcntl
 import os
+import shutil
 import sys
 import tempfile
 from pathlib import Path
@@ -52,21 +53,29 @@ def _make(args: argparse.Namespace, signer: key.Key) -> None:
     output: Path = args.output
     lock = os.open(output, os.O_RDONLY)
     fcntl.flock(lock, fcntl.LOCK_EX)
-    there = folder.held(output)
+    # Of a run that was killed.
+    for left in output.glob(".making-*"):
+        shutil.rmtree(left, ignore_errors=True)
+    public = signer.public()
+    there, whole = folder.held(output, public)
     new = [package for name in args.add for package in gathered(*_where(name))]
     packages = newest(joined(there, new), args.keep)
     if not packages:
         raise Refused("there are no packages to put into the repository. Build some, or name folders that have some with --add.")
     suites = sorted({package.suite for package in packages})
-    public = signer.public()
-    changed = {(package.suite, package.path.name, package.sha256) for package in packages} != {
-        (package.suite, package.path.name, package.sha256) for package in there
-    } or public != (output / folder.PUBLIC).read_text(encoding="utf-8")
+    known = output / folder.PUBLIC
+    changed = (
+        not whole
+        or {(package.suite, package.path.name, package.sha256) for package in packages}
+        != {(package.suite, package.path.name, package.sha256) for package in there}
+        or not known.exists()
+        or public != known.read_text(encoding="utf-8")
+    )
     if changed:
         # On its file system, so that packages need not be copied into it.
         with tempfile.TemporaryDirectory(dir=output, prefix=".making-") as work:
             folder.exchange(index.make(Path(work), packages, signer), output, suites)
-        folder.write(output / folder.PUBLIC, public)
+        folder.write(known, public)
     url = args.url or folder.address(output) or f"file:{output.resolve()}"
     for suite in suites:
         folder.write(output / f"hailo-whisper-{suite}.sources", folder.sources(url, suite, public))

@@ -87,15 +87,20 @@ def opened(name: str, passphrase: Path | None) -> Iterator[Key]:
         yield Key(found, home, passphrase)
 
 
-def verified(path: Path, public: Path) -> str:
-    """What a file says that was signed by a public key's owner, and not what was put around it. Raises Refused."""
+def verified(path: Path, public: Path, own: str) -> str:
+    """What a file says that was signed by the owner of a public key, of a file or of the text `own`, and not what was put around it. Raises Refused."""
     with tempfile.TemporaryDirectory() as folder:
-        keyring = Path(folder) / "keyring"
-        _gpg(Path(folder), "--batch", "--dearmor", f"--output={keyring}", str(public))
-        done = subprocess.run(["gpgv", f"--keyring={keyring}", "--output=-", path], capture_output=True, check=False)
+        mine = Path(folder) / "own.asc"
+        mine.write_text(own, encoding="utf-8")
+        keyrings = []
+        for number, armored in enumerate([public, mine] if public.exists() else [mine]):
+            keyrings.append(f"--keyring={folder}/keyring-{number}")
+            _gpg(Path(folder), "--batch", "--dearmor", f"--output={folder}/keyring-{number}", str(armored))
+        done = subprocess.run(["gpgv", *keyrings, "--output=-", path], capture_output=True, check=False)
     if done.returncode:
         raise Refused(
-            f"{path} is not signed by {public}, so what is there cannot be trusted, and is not signed again. Put back what was there, or begin a new folder."
+            f"{path} is not signed by {public}, so what is there cannot be trusted, and is not signed again. Put back what was there, or begin a new folder. "
+            "Where a change of the key was cut off, run it again with the new key and --change-key."
         )
     return done.stdout.decode()
 

@@ -1,11 +1,12 @@
 #!/usr/bin/python3
 """Takes hailo-whisper off this machine: prints JSON with what was `removed` and `kept`, and in `left` what its owner may still do.
 
-Again and again is as good as once. The argument is a JSON object: `keep`: of "models", "configuration" and "keys". `keys`, `store`: the paths of the
+Again and again is as good as once. What is removed with all that is in it is of our own folders, whatever the inventory says. The argument is a JSON object: `keep`: of "models", "configuration" and "keys". `keys`, `store`: the paths of the
 key file and of the models. `check`: remove nothing, and say what would be. `root`: of another file system, for tests.
 """
 
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -39,6 +40,7 @@ PLACED = (
     "var/cache/hailo-whisper",
     "run/hailo-whisper",
 )
+MODEL_PACKAGES = "hailo-whisper-model-"
 HOME = "var/lib/hailo-whisper"
 CONFIGURATION = "etc/hailo"
 # Folders that we have made for others too, and that go when nobody has put anything in.
@@ -57,17 +59,24 @@ class Machine:
         self.root = Path(options.get("root", "/"))
         self.real = str(self.root) == "/"
         self.check = options["check"]
+        for name, setting in (("keys", "access.keys"), ("store", "storage.models")):
+            whole(setting, options[name])
         keep = options["keep"]
+        self.keep_models = "models" in keep
         kept = {"models": options["store"], "keys": options["keys"], "configuration": f"/{CONFIGURATION}/hailo-whisper.yaml"}
         self.kept = [self.root / path.lstrip("/") for name, path in kept.items() if name in keep]
         if "configuration" in keep:
             self.kept.append(self.root / CONFIGURATION / "models.d")
         self.keys, self.store = (self.root / options[name].lstrip("/") for name in ("keys", "store"))
+        # A path may lead through links: whichever name it goes by, what is to be kept is the same.
+        self.spared = {name for path in self.kept for name in (path, path.resolve())}
+        self.mounts = mounted() if self.real else set()
         self.removed = []
         self.left = []
 
     def clear(self):
         """Remove everything, and tell of it."""
+        store = self.foreign_store()
         self.stop()
         self.purge()
         for pattern in PLACED:
@@ -77,13 +86,13 @@ class Machine:
             self.root / HOME,
             *sorted((self.root / CONFIGURATION).glob("hailo-whisper*")),
             self.root / CONFIGURATION / "models.d",
-            self.keys,
         ):
             self.remove(path)
-        if self.store.exists() and self.store not in self.kept and self.root / HOME not in self.store.parents:
+        self.remove_keys()
+        if store:
             # A folder of the owner's choice may be somebody else's too.
             self.left.append(
-                f"The models in {named(self.store, self.root)} stay, because that folder is not ours: remove it if nobody needs it."
+                f"The models in {named(store, self.root)} stay, because that folder is not ours: remove it if nobody needs it."
             )
         for folder in SHARED:
             self.remove_empty(self.root / folder)
@@ -113,6 +122,8 @@ class Machine:
             return
         listed = run("dpkg-query", "--show", "--showformat=${db:Status-Status} ${Package}\\n", "hailo-whisper*").splitlines()
         packages = [line.split()[1] for line in listed if line.strip() and not line.startswith("not-installed")]
+        if self.keep_models:
+            packages = [name for name in packages if not name.startswith(MODEL_PACKAGES)]
         self.removed += [f"the package {name}" for name in packages]
         if packages and not self.check:
             stash = [(path, path.read_bytes(), path.stat()) for path in self.kept if path.is_file()]
@@ -131,21 +142,63 @@ class Machine:
             for path, content, status in stash:
                 put_back(path, content, status)
 
+    def foreign_store(self):
+        """The folder of the models that is to stay without having been asked for; None when it goes with our own."""
+        home, real = self.root / HOME, self.store.resolve()
+        ours = home in self.store.parents and not home.is_symlink() and home.resolve() in real.parents
+        if ours or not self.store.exists() or self.keep_models:
+            return None
+        return real if home in self.store.parents else self.store
+
     def remove(self, path):
         """Remove a file or a folder, but for what is to be kept in it."""
-        if not (path.exists() or path.is_symlink()) or path in self.kept or named(path, self.root) in self.removed:
+        if not (path.exists() or path.is_symlink()) or named(path, self.root) in self.removed or self.spares(path):
             return
-        if path.is_dir() and not path.is_symlink() and any(path in keep.parents and keep.exists() for keep in self.kept):
+        if path.is_dir() and not path.is_symlink() and (self.spares_inside(path) or self.mounts_inside(path)):
             for inner in sorted(path.iterdir()):
                 self.remove(inner)
+            if path in self.mounts and not self.spares_inside(path):
+                self.left.append(
+                    f"{named(path, self.root)} stays, because something is mounted there: unmount it, and remove it then."
+                )
             return
+        if not self.check:
+            try:
+                if path.is_dir() and not path.is_symlink():
+                    shutil.rmtree(path)
+                else:
+                    path.unlink()
+            except OSError as error:
+                self.left.append(
+                    f"{named(path, self.root)} could not be removed ({error.strerror or error}): mend that, and run this again."
+                )
+                return
         self.removed.append(named(path, self.root))
-        if self.check:
-            return
-        if path.is_dir() and not path.is_symlink():
-            shutil.rmtree(path)
-        else:
-            path.unlink()
+
+    def spares(self, path):
+        """Whether a path is to be kept, or leads to what is: a link to it is its name, by which it is looked for later."""
+        names = {path, path.parent.resolve() / path.name} | ({path.resolve()} if path.is_symlink() else set())
+        if any(name == keep or keep in name.parents for name in names for keep in self.spared if keep.exists()):
+            return True
+        return path.is_symlink() and self.spares_inside(path)
+
+    def spares_inside(self, path):
+        """Whether anything below a folder is to be kept."""
+        names = {path, path.resolve()}
+        return any(name in keep.parents for name in names for keep in self.spared if keep.exists())
+
+    def mounts_inside(self, path):
+        """Whether another file system begins at a folder or below it: that folder cannot be removed."""
+        return any(path == mount or path in mount.parents for mount in self.mounts)
+
+    def remove_keys(self):
+        """Remove the key file where the inventory has it. Only a file: a folder that is named there by mistake may be anybody's."""
+        if self.keys.is_file():
+            self.remove(self.keys)
+        elif self.keys.exists() and self.keys not in self.kept:
+            self.left.append(
+                f"{named(self.keys, self.root)} (access.keys in hailo_whisper_config) stays, because it is no file: set that to the key file."
+            )
 
     def remove_empty(self, path):
         """Remove a folder in which nothing is any more."""
@@ -161,9 +214,9 @@ class Machine:
             return
         for path in self.kept:
             if path.exists():
-                run("chown", "--recursive", "root:root", str(path))
+                disown(path.resolve(), "--recursive")
         if (self.root / HOME).exists():
-            run("chown", "root:root", str(self.root / HOME))
+            disown(self.root / HOME)
         run("userdel", USER)
         run("groupdel", USER)
         if run("getent", "group", "hailo").rstrip().endswith(":"):
@@ -172,9 +225,34 @@ class Machine:
             )
 
 
+def whole(setting, path):
+    """End everything before it begins, where a path of the inventory could be anything."""
+    if not path.startswith("/") or ".." in Path(path).parts or not path.strip("/"):
+        sys.exit(
+            f"{setting} in hailo_whisper_config is {path!r}, so nothing was removed. Set it to the whole path, from / on and without `..`, "
+            "and run this again."
+        )
+
+
 def named(path, root):
     """A path as the machine itself names it."""
-    return f"/{path.relative_to(root)}"
+    return f"/{path.relative_to(root)}" if root in path.parents or path == root else str(path)
+
+
+def mounted():
+    """Where file systems are mounted."""
+    try:
+        lines = Path("/proc/self/mounts").read_text(encoding="utf-8", errors="surrogateescape").splitlines()
+    except OSError:
+        return set()
+    # Blanks in a path are written as octal numbers there.
+    return {Path(re.sub(r"\\([0-7]{3})", lambda found: chr(int(found[1], 8)), line.split(" ")[1])) for line in lines}
+
+
+def disown(path, *how):
+    """Give root what belongs to the user of the service, and nothing of anybody else's: the folder may be its owner's."""
+    run("chown", *how, "--no-dereference", f"--from={USER}", "root", str(path))
+    run("chown", *how, "--no-dereference", f"--from=:{USER}", ":root", str(path))
 
 
 def put_back(path, content, status):
