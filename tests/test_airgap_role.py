@@ -113,7 +113,7 @@ def test_the_playbook_looks_for_what_it_deploys_before_it_changes_anything(
     (bundle.parent / "hosts.yml").write_text(json.dumps(hosts))
     shutil.rmtree(bundle / "playbooks")
     shutil.copytree(project / "playbooks", bundle / "playbooks")
-    suits = {"preflight_refusals": [], "server_suite": "bookworm", "server_architecture": "amd64"} | DEBIAN
+    suits: dict[str, Any] = {"preflight_refusals": [], "server_suite": "bookworm", "server_architecture": "amd64"} | DEBIAN
     suits["airgap_found"] = {"version": "", "free_mb": 99, "clock": 2_000_000_000}
     command = ["ansible-playbook", "-i", str(bundle.parent / "hosts.yml"), "--check"]
     given = json.dumps(suits | {"hailo_whisper_airgap_bundle": str(bundle)} | variables)
@@ -132,7 +132,7 @@ def test_the_playbook_looks_for_what_it_deploys_before_it_changes_anything(
 
 @pytest.mark.parametrize(("playbook", "gateway"), [("site", True), ("airgap", False)])
 def test_a_gateway_which_no_bundle_has_is_left_out(project: Path, tmp_path: Path, playbook: str, gateway: bool) -> None:
-    hosts = {"hailo_whisper": {"hosts": {"kitchen": {}}}, "hailo_whisper_gateway": {"hosts": {"tower": {}}}}
+    hosts: dict[str, Any] = {"hailo_whisper": {"hosts": {"kitchen": {}}}, "hailo_whisper_gateway": {"hosts": {"tower": {}}}}
     (tmp_path / "hosts.yml").write_text(json.dumps(hosts))
     command = ["ansible-playbook", "-i", str(tmp_path / "hosts.yml"), f"playbooks/{playbook}.yml", "--list-hosts"]
     shown = subprocess.run(command, cwd=project, capture_output=True, text=True, check=True).stdout.split()
