@@ -257,3 +257,15 @@ def test_a_file_on_the_controller_is_brought_to_a_fresh_host_and_to_one_of_anoth
     task = {"ansible.builtin.assert": {"that": "server_deb_outdated", "fail_msg": "as wanted"}}
     said = played({case: known | variables for case, variables in cases.items()}, task)
     assert said == {"fresh": "", "other": "", "same": "as wanted"}
+
+
+def test_of_the_packages_all_go_that_share_files_with_an_environment_and_no_model(project: Path, played: Played) -> None:
+    unpackaged = yaml.safe_load((project / "roles/server/vars/main.yml").read_text(encoding="utf-8"))["server_unpackaged"]
+    names = ("hailo-whisper", "hailo-whisper-accel-nvidia", "hailo-whisper-cuda", "hailo-whisper-model-base")
+    cases = {
+        "plain": {"server_installed": {"hailo-whisper": "1"}},
+        "all": {"server_installed": dict.fromkeys(names, "1")},
+    }
+    task = {"ansible.builtin.fail": {"msg": "{{ server_unpackaged | join(' ') }}"}}
+    said = played({case: {"server_unpackaged": unpackaged} | variables for case, variables in cases.items()}, task)
+    assert said == {"plain": "hailo-whisper", "all": "hailo-whisper hailo-whisper-accel-nvidia hailo-whisper-cuda"}
