@@ -81,6 +81,7 @@ ALLOWED: dict[str, dict[str, str]] = {
         "hailo_whisper_apt_key": "REPOSITORY/hailo-whisper.asc",
     },
     "packages": {"hailo_whisper_deb": "DEBS"},
+    "accelerator": {"hailo_whisper_deb": "DEBS", "hailo_whisper_accelerator": "hailo"},
     "file": {"hailo_whisper_deb": "DEBS/hailo-whisper_0.1.0+deb12u1_amd64.deb"},
     "arm64": {"hailo_whisper_deb": "DEBS", "server_architecture": "arm64"},
     "trixie": {"hailo_whisper_deb": "DEBS", "server_suite": "trixie"},
@@ -130,6 +131,13 @@ REFUSALS: dict[str, tuple[dict[str, str], list[str]]] = {
     "several": (
         {"hailo_whisper_deb": "MORE"},
         ["there are several packages: hailo-whisper_0.", "Name one by hailo_whisper_version."],
+    ),
+    "no-accelerator": (
+        {"hailo_whisper_deb": "DEBS", "hailo_whisper_accelerator": "nvidia"},
+        [
+            "beside hailo-whisper_0.1.0+deb12u1_amd64.deb there is no hailo-whisper-accel-nvidia_0.1.0+deb12u1_amd64.deb, which it needs",
+            "script/build-deb makes both in one run.",
+        ],
     ),
     "other-host": (
         {"hailo_whisper_deb": "DEBS/hailo-whisper_0.1.0+deb13u1_amd64.deb"},
