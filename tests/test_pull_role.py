@@ -1,10 +1,16 @@
 """The role `pull`: what a known key has signed is applied, and nothing else. Git and ssh-keygen are real; the playbook is a note of what was run."""
 
+import base64
 import fcntl
 import json
 import os
+import shutil
 import subprocess
 import sys
+import threading
+from collections.abc import Iterator
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -186,6 +192,51 @@ def test_a_branch_that_is_not_there_and_one_that_looks_like_an_option(fleet: Fle
         assert fleet.pull().returncode == 75
 
 
+@pytest.fixture
+def server(fleet: Fleet) -> Iterator[str]:
+    """The address of the repository by HTTP, which wants a token."""
+
+    class Guarded(SimpleHTTPRequestHandler):
+        def do_GET(self) -> None:
+            if self.headers["Authorization"] == f"Basic {base64.b64encode(b'bot:to/ken-of-the-test').decode()}":
+                return super().do_GET()
+            self.send_response(401)
+            self.send_header("WWW-Authenticate", "Basic")
+            self.send_header("Content-Length", "0")
+            return self.end_headers()
+
+        def log_message(self, *_: Any) -> None:
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), partial(Guarded, directory=str(fleet.repository / ".git"))) as served:
+        threading.Thread(target=served.serve_forever, daemon=True).start()
+        yield f"127.0.0.1:{served.server_port}/"
+        served.shutdown()
+
+
+def test_a_token_in_the_address_lets_it_in_and_is_shown_to_nobody(
+    fleet: Fleet, server: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fleet.commit("one")
+    git(fleet.repository, "update-server-info")
+    # What everybody on a machine sees: the arguments.
+    real, seen = shutil.which("git"), fleet.folder / "seen"
+    (fleet.folder / "bin").mkdir()
+    (fleet.folder / "bin/git").write_text(f'#!/bin/sh\necho "$@" >> {seen}\nGIT_TRACE={seen} exec {real} "$@"\n')
+    (fleet.folder / "bin/git").chmod(0o755)
+    monkeypatch.setenv("PATH", f"{fleet.folder / 'bin'}:{os.environ['PATH']}")
+    fleet.configure(repository=f"http://bot:to%2Fken-of-the-test@{server}")
+    done = fleet.pull()
+    assert (done.returncode, fleet.applied()) == (0, "one"), done.stderr
+    fleet.configure(repository=f"http://bot:wrong-ken-of-the-test@{server}")
+    refused = fleet.pull()
+    assert refused.returncode == 75
+    assert "Authentication failed" in refused.stderr
+    shown = seen.read_text() + done.stdout + done.stderr + refused.stderr
+    assert "remote-http" in shown
+    assert "ken-of-the-test" not in shown
+
+
 ROLE = {
     "repository": "git@git.example:fleet.git",
     "known_hosts": ["git.example ssh-ed25519 AAAA"],
@@ -201,7 +252,8 @@ def role(project: Path, folder: Path, tasks: str, **variables: Any) -> "subproce
     """Run a part of the role here, as talkative as it gets."""
     include = {"ansible.builtin.include_role": {"name": "pull", "tasks_from": tasks}}
     (folder / "play.yml").write_text(json.dumps([{"hosts": "all", "gather_facts": False, "tasks": [include]}]))
-    chosen = {f"hailo_whisper_pull_{name}": value for name, value in variables.items()} | {"pull_settings": str(folder)}
+    names = {name: f"hailo_whisper_pull_{name}" for name in variables} | {"environment": "hailo_whisper_environment"}
+    chosen = {names[name]: value for name, value in variables.items()} | {"pull_settings": str(folder)}
     (folder / "variables.json").write_text(json.dumps(chosen))
     return subprocess.run(
         [
@@ -225,8 +277,12 @@ def role(project: Path, folder: Path, tasks: str, **variables: Any) -> "subproce
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="the files are given to root")
 def test_the_role_shows_no_secret_and_removes_those_that_are_gone(project: Path, tmp_path: Path) -> None:
-    done = role(project, tmp_path, "settings", **ROLE, **SECRETS)
+    open_to_a_token = ROLE | {"repository": "https://bot:token-of-the-test@git.example/fleet.git"}
+    proxy = {"https_proxy": "http://me:proxy-of-the-test@proxy.example:3128"}
+    done = role(project, tmp_path, "settings", environment=proxy, **open_to_a_token, **SECRETS)
     assert done.returncode == 0, done.stdout
+    settings = json.loads((tmp_path / "settings.json").read_text())
+    assert (settings["repository"], settings["environment"]) == (open_to_a_token["repository"], proxy)
     assert (tmp_path / "key").read_text() == f"{SECRETS['key']}\n"
     assert (tmp_path / "allowed_signers").read_text() == 'hailo-whisper namespaces="git" ssh-ed25519 AAAAC3Nza owner\n'
     modes = {
@@ -235,7 +291,7 @@ def test_the_role_shows_no_secret_and_removes_those_that_are_gone(project: Path,
     }
     assert set(modes.values()) == {"0o600"}
     assert "of-the-test" not in done.stdout + done.stderr
-    assert " changed=0 " in role(project, tmp_path, "settings", **ROLE, **SECRETS).stdout
+    assert " changed=0 " in role(project, tmp_path, "settings", environment=proxy, **open_to_a_token, **SECRETS).stdout
     assert role(project, tmp_path, "settings", **ROLE).returncode == 0
     assert not (tmp_path / "key").exists()
 

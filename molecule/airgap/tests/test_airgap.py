@@ -41,7 +41,7 @@ def test_apt_keeps_to_the_bundle_without_waiting(host: Host) -> None:
     assert time.monotonic() - before < 10
     assert "hailo-whisper" in host.check_output(f"{OWN} apt-cache policy hailo-whisper")
     # For everybody else, apt is as it was.
-    assert host.run("apt-config dump Dir::Etc::SourceParts").stdout.strip() == 'Dir::Etc::SourceParts "sources.list.d";'
+    assert host.check_output("apt-config shell parts Dir::Etc::SourceParts") == "parts='sources.list.d'"
 
 
 def test_nothing_is_left_of_the_way(host: Host) -> None:

@@ -23,7 +23,7 @@ def test_the_port_and_the_user_are_somebody_elses(host: Host) -> None:
         assert "127.0.0.1 port 11437 is taken by " in last
         assert "http.server" in last
         assert "Stop it, or set server.port to another" in last
-        assert "there is a user hailo-whisper already (number 1234, shell /bin/bash)" in done.stderr
+        assert "there is a user hailo-whisper already (number 1234, shell /bin/bash)" in done.stdout + done.stderr
         # Where people look later.
         assert last in host.check_output("journalctl --identifier=hailo-whisper --output=cat --no-pager")
     finally:
