@@ -255,6 +255,7 @@ class TestAuthority:
             ("nothing", "{key}", "has no certificate in PEM"),
             ("{certificate}", "nothing", "has no private key in PEM"),
             ("{certificate}", "{other}", "is not the key of the first certificate"),
+            ("{certificate}{key}", "{key}", "hailo_whisper_gateway_certificate has a private key in it"),
         ],
     )
     def test_given_files_that_do_not_fit(

@@ -244,6 +244,40 @@ class TestItself:
         assert len(played[1].seen) == before, "it is still drained"
 
 
+class TestAnAddressThatChanges:
+    """HAProxy believes the state that was kept before it believes its configuration."""
+
+    @pytest.mark.parametrize(
+        ("how", "before", "after"),
+        [("reload", "127.0.0.1", "127.0.0.1"), ("restart", "127.0.0.1", "localhost"), ("reload", "localhost", "127.0.0.1")],
+    )
+    def test_it_is_used_and_who_is_drained_stays_so(
+        self, played: list[Appliance], tmp_path: Path, how: str, before: str, after: str
+    ) -> None:
+        old, new = f"{before}:{played[0].port}", f"{after}:{played[1].port}"
+        gone = f"127.0.0.1:{free_port()}"
+        hosts = {
+            name: played[0].host | {"hailo_whisper_gateway_address": address}
+            for name, address in (("kitchen", old), ("office", f"127.0.0.1:{played[1].port}"), ("attic", gone))
+        }
+        with gateway(tmp_path / "gateway", hosts, {"inter 2s": "inter 200ms"}) as front:
+            until(lambda: front.ready() == {"kitchen", "office"})
+            assert front.command("drain", "office").returncode == 0
+            assert front.command("save").returncode == 0
+            config = front.folder / "haproxy.cfg"
+            lines = [line for line in config.read_text().splitlines() if " attic " not in line]
+            config.write_text("\n".join(lines).replace(f" kitchen {old} ", f" kitchen {new} ") + "\n")
+            for each in played:
+                each.seen.clear()
+            getattr(front, how)()
+            until(lambda: "attic" not in front.appliances())
+            until(lambda: front.ready() == {"kitchen"})
+            assert front.appliances()["kitchen"]["address"].rpartition(":")[2] == str(played[1].port)
+            assert front.client.post("/echo", content=b"a").status_code == 200
+            assert [len(each.seen) for each in played] == [0, 1]
+            assert front.appliances()["office"]["state"] == "drain"
+
+
 class TestTheCommand:
     def test_a_name_that_is_not_there(self, front: Gateway) -> None:
         done = front.command("drain", "attic")
@@ -270,6 +304,10 @@ class TestTheCommand:
     def test_a_state_that_cannot_be_kept(self, front: Gateway, tmp_path: Path) -> None:
         done = front.command("--state", str(tmp_path / "none/state"), "save")
         assert (done.returncode, "a reload forgets who is drained" in done.stderr) == (1, True)
+
+    def test_a_configuration_that_is_not_there(self, front: Gateway, tmp_path: Path) -> None:
+        done = front.command("--config", str(tmp_path / "none.cfg"), "save")
+        assert (done.returncode, "none.cfg cannot be read: No such file" in done.stderr) == (1, True)
 
 
 class TestTime:

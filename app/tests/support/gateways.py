@@ -97,7 +97,7 @@ class Gateway:
     def command(self, *arguments: str) -> "subprocess.CompletedProcess[str]":
         """The administrator's command."""
         program = [sys.executable, str(ROLE / "files/hailo-whisper-gateway")]
-        sockets = ["--socket", "admin.sock", "--master", "master.sock", "--state", "state"]
+        sockets = ["--socket", "admin.sock", "--master", "master.sock", "--state", "state", "--config", "haproxy.cfg"]
         return subprocess.run([*program, *sockets, *arguments], cwd=self.folder, capture_output=True, text=True, check=False)
 
     def appliances(self) -> dict[str, dict[str, Any]]:
@@ -115,10 +115,33 @@ class Gateway:
         assert self.command("save").returncode == 0
         self.process.send_signal(signal.SIGUSR2)
 
+    def restart(self) -> None:
+        """As the unit's restart does it."""
+        self.process.terminate()
+        self.process.wait(timeout=10)
+        assert self.command("save", "--stopped").returncode == 0
+        self.process = start(self.folder)
+
     def log(self) -> list[dict[str, Any]]:
         """The requests in its log."""
         lines = (self.folder / "log").read_text().splitlines()
         return [json.loads(line.partition(">")[2]) for line in lines if '"request finished"' in line]
+
+
+def start(folder: Path) -> "subprocess.Popen[bytes]":
+    """HAProxy and its master, as the configuration of the folder says, with a socket that answers."""
+    (folder / "admin.sock").unlink(missing_ok=True)
+    with (folder / "log").open("ab") as log:
+        process = subprocess.Popen(
+            [haproxy(), "-W", "-f", str(folder / "haproxy.cfg"), "-S", str(folder / "master.sock")],
+            cwd=folder,
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+        )
+    until(lambda: process.poll() is not None or (folder / "admin.sock").exists())
+    assert process.poll() is None, (folder / "log").read_text()
+    return process
 
 
 @contextlib.contextmanager
@@ -137,24 +160,14 @@ def gateway(
         text = text.replace(old, new)
     config.write_text(text)
     (folder / "state").write_text("1\n")
-    with (folder / "log").open("wb") as log:
-        process = subprocess.Popen(
-            [haproxy(), "-W", "-f", str(config), "-S", str(folder / "master.sock")],
-            cwd=folder,
-            stdin=subprocess.DEVNULL,
-            stdout=log,
-            stderr=log,
-        )
-    try:
-        with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=60, trust_env=False) as client:
-            running = Gateway(folder, port, statistics, process, client)
-            until(lambda: process.poll() is not None or (folder / "admin.sock").exists())
-            assert process.poll() is None, (folder / "log").read_text()
-            yield running
-    finally:
-        process.terminate()
+    with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=60, trust_env=False) as client:
+        running = Gateway(folder, port, statistics, start(folder), client)
         try:
-            process.wait(timeout=10)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
+            yield running
+        finally:
+            running.process.terminate()
+            try:
+                running.process.wait(timeout=10)
+            except subprocess.TimeoutExpired:
+                running.process.kill()
+                running.process.wait()

@@ -139,7 +139,12 @@ class Authority:
 
 
 def match(certificate: str, key: str) -> None:
-    """Raise Refusal when HAProxy could not use the two."""
+    """Raise Refusal when HAProxy could not use the two, or when the first, which everybody may read, has a key in it."""
+    if "PRIVATE KEY" in certificate:
+        raise Refusal(
+            "hailo_whisper_gateway_certificate has a private key in it, which everybody on the gateway could read. Give the certificate "
+            "and its chain alone, and the key in hailo_whisper_gateway_key."
+        )
     try:
         first = x509.load_pem_x509_certificates(certificate.encode())[0]
     except ValueError:

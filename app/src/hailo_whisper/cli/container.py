@@ -103,18 +103,26 @@ def _named(wanted: str, known: Catalog) -> str:
 def _kept(secret: Path, private: Path | None) -> Path:
     """The key file made of a secret, which is mounted with a mode that no key file may have."""
     try:
-        text = secret.read_text(encoding="utf-8").strip()
+        text = secret.read_text(encoding="utf-8-sig").strip()
     except (OSError, UnicodeDecodeError) as error:
         raise Failure(
             f"The secret {secret} cannot be read: {error}. Make it readable for the container's user, as text."
         ) from None
-    if not text:
+    said = [line.strip() for line in text.splitlines() if line.strip() and not line.lstrip().startswith("#")]
+    if not said:
         raise Failure(
-            f"The secret {secret} is empty. Put a key into it (`openssl rand -hex 32`), or lines as `hailo-whisper keys` writes them."
+            f"The secret {secret} is empty, or has comments alone. Put a key into it (`openssl rand -hex 32`), or lines as "
+            "`hailo-whisper keys` writes them."
         )
-    lines = text.splitlines()
+    if not all(map(LINE.fullmatch, said)):
+        text = f"default:{said[0]}"
+        if len(said) > 1:
+            raise Failure(
+                f"The secret {secret} is neither one key nor lines as `hailo-whisper keys` writes them. Make each line `name:key`, or a "
+                "comment that begins with #."
+            )
     # Of this process alone, wherever files can be written at all.
     keys = Path(tempfile.mkdtemp(prefix="hailo-whisper-", dir=private)) / "keys"
     keys.touch(mode=0o600)
-    keys.write_text("\n".join(lines if all(map(LINE.fullmatch, lines)) else [f"default:{text}"]) + "\n", encoding="utf-8")
+    keys.write_text(f"{text}\n", encoding="utf-8")
     return keys

@@ -8,6 +8,7 @@ import pytest
 from hailo_whisper import settings
 from hailo_whisper.cli.container import translate
 from hailo_whisper.failure import Failure
+from hailo_whisper.keys import file, writing
 from hailo_whisper.models import catalog
 from hailo_whisper.models.catalog import Catalog
 from hailo_whisper.settings import strangers
@@ -27,8 +28,8 @@ def cached(cache: Path, known: Catalog, name: str, *, whole: bool = True) -> Pat
     assert hub
     folder = cache / f"models--{hub.repository.replace('/', '--')}" / "snapshots" / hub.revision
     folder.mkdir(parents=True)
-    for file, about in model.files.items():
-        with (folder / file).open("wb") as made:
+    for part, about in model.files.items():
+        with (folder / part).open("wb") as made:
             made.truncate((about.size or 1) if whole else 1)
     return folder
 
@@ -163,7 +164,13 @@ class TestNames:
 class TestTheSecret:
     @pytest.mark.parametrize(
         ("text", "lines"),
-        [("abc123\n", "default:abc123\n"), ("kitchen:k1\noffice:k2\n", "kitchen:k1\noffice:k2\n"), ("  abc  ", "default:abc\n")],
+        [
+            ("abc123\n", "default:abc123\n"),
+            ("kitchen:k1\noffice:k2\n", "kitchen:k1\noffice:k2\n"),
+            ("  abc  ", "default:abc\n"),
+            ("# Of the kitchen.\n\nabc\n", "default:abc\n"),
+            ("a:k\n\n# Another.\nb:l", "a:k\n\n# Another.\nb:l\n"),
+        ],
     )
     def test_it_becomes_a_key_file_of_our_own(self, known: Catalog, tmp_path: Path, text: str, lines: str) -> None:
         (tmp_path / "secret").write_text(text)
@@ -174,13 +181,31 @@ class TestTheSecret:
         assert stat.S_IMODE(made.stat().st_mode) == 0o600
         assert stat.S_IMODE(made.parent.stat().st_mode) == 0o700
 
+    def test_the_file_that_the_command_writes_is_one(self, known: Catalog, tmp_path: Path) -> None:
+        written = tmp_path / "written"
+        keys = {name: writing.add(written, name, plain=name == "office") for name in ("kitchen", "office")}
+        environ: dict[str, str] = {}
+        translate(environ, known, written, tmp_path)
+        _, found = file.read(Path(environ["HAILO_WHISPER_ACCESS_KEYS"])) or (None, [])
+        assert {key.name: key.digest for key in found} == {name: file.digest(key) for name, key in keys.items()}
+
+    @pytest.mark.parametrize("text", ["one\ntwo\n", "a:k\ntwo\n"])
+    def test_lines_that_are_neither(self, known: Catalog, tmp_path: Path, text: str) -> None:
+        (tmp_path / "secret").write_text(text)
+        with pytest.raises(Failure, match=r"is neither one key nor lines as .* Make each line `name:key`"):
+            translate({}, known, tmp_path / "secret", tmp_path)
+        assert [path.name for path in tmp_path.iterdir()] == ["secret"]
+
     def test_a_key_file_that_was_named_is_taken_instead(self, known: Catalog, tmp_path: Path) -> None:
         (tmp_path / "secret").write_text("abc")
         environ = {"HAILO_WHISPER_ACCESS_KEYS": "/etc/keys"}
         translate(environ, known, tmp_path / "secret", tmp_path)
         assert environ == {"HAILO_WHISPER_ACCESS_KEYS": "/etc/keys"}
 
-    @pytest.mark.parametrize(("content", "said"), [(b"", "is empty"), (b"\n \n", "is empty"), (b"\xff\xfe", "cannot be read")])
+    @pytest.mark.parametrize(
+        ("content", "said"),
+        [(b"", "is empty"), (b"\n \n", "is empty"), (b"# No key.\n", "has comments alone"), (b"\xff\xfe", "cannot be read")],
+    )
     def test_one_that_is_none(self, known: Catalog, tmp_path: Path, content: bytes, said: str) -> None:
         (tmp_path / "secret").write_bytes(content)
         with pytest.raises(Failure, match=said):
