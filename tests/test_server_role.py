@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -277,3 +278,19 @@ def test_of_the_packages_all_go_that_share_files_with_an_environment_and_no_mode
     task = {"ansible.builtin.fail": {"msg": "{{ server_unpackaged | join(' ') }}"}}
     said = played({case: {"server_unpackaged": unpackaged} | variables for case, variables in cases.items()}, task)
     assert said == {"plain": "hailo-whisper", "all": "hailo-whisper hailo-whisper-accel-nvidia hailo-whisper-cuda"}
+
+
+def test_what_was_brought_goes_whatever_fails(played: Played, debs: Path) -> None:
+    there = "query('ansible.builtin.fileglob', __server_brought.path ~ '/*') | join(' ')"
+    variables = {
+        "hailo_whisper_install_method": "deb",
+        "hailo_whisper_deb": str(debs),
+        "server_packages": ["hailo-whisper"],
+        "server_installed": {},
+        # Fails when apt is to be asked, and says what there is by then.
+        "server_apt_wanted": f"{{{{ [undef(hint='there is ' ~ {there})] }}}}",
+    }
+    install = {"ansible.builtin.include_role": {"name": "server", "tasks_from": "package"}}
+    said = played({"failing": variables}, install)["failing"]
+    (brought,) = re.findall(r"there is (/var/tmp/\S+/hailo-whisper_0\.1\.0\+deb12u1_amd64\.deb)", said)
+    assert not Path(brought).parent.exists()
