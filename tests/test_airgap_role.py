@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -95,6 +96,48 @@ def test_apt_is_told_to_keep_to_the_bundle_once(role: Role, tmp_path: Path) -> N
 def test_a_host_that_cannot_be_deployed_is_refused(role: Role, tmp_path: Path, variables: dict[str, Any], sentence: str) -> None:
     assert sentence in said(role(**variables))
     assert not (tmp_path / "apt.conf").exists()
+
+
+@pytest.mark.parametrize(
+    ("variables", "sentence"),
+    [
+        # Its packages, and not what a virtual environment needs.
+        ({}, "has no hailo-whisper for Debian's bookworm on amd64, which this-machine is. It has there: 0.0.1."),
+        ({"airgap_suite": "trixie"}, "this-machine is trixie on amd64, and this bundle is for bookworm/amd64."),
+    ],
+)
+def test_the_playbook_looks_for_what_it_deploys_before_it_changes_anything(
+    project: Path, bundle: Path, variables: dict[str, Any], sentence: str
+) -> None:
+    hosts = {"hailo_whisper": {"hosts": {"this-machine": {"ansible_connection": "local"}}}}
+    (bundle.parent / "hosts.yml").write_text(json.dumps(hosts))
+    shutil.rmtree(bundle / "playbooks")
+    shutil.copytree(project / "playbooks", bundle / "playbooks")
+    suits: dict[str, Any] = {"preflight_refusals": [], "server_suite": "bookworm", "server_architecture": "amd64"} | DEBIAN
+    suits["airgap_found"] = {"version": "", "free_mb": 99, "clock": 2_000_000_000}
+    command = ["ansible-playbook", "-i", str(bundle.parent / "hosts.yml"), "--check"]
+    given = json.dumps(suits | {"hailo_whisper_airgap_bundle": str(bundle)} | variables)
+    done = subprocess.run(
+        [*command, str(bundle / "playbooks/airgap.yml"), "--extra-vars", given],
+        cwd=project,
+        env=os.environ | {"ANSIBLE_NOCOLOR": "1", "ANSIBLE_CONFIG": str(project / "ansible.cfg")},
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert sentence in said(done)
+    assert done.stdout.count("PLAY [") == 1
+
+
+@pytest.mark.parametrize(("playbook", "gateway"), [("site", True), ("airgap", False)])
+def test_a_gateway_which_no_bundle_has_is_left_out(project: Path, tmp_path: Path, playbook: str, gateway: bool) -> None:
+    hosts: dict[str, Any] = {"hailo_whisper": {"hosts": {"kitchen": {}}}, "hailo_whisper_gateway": {"hosts": {"tower": {}}}}
+    (tmp_path / "hosts.yml").write_text(json.dumps(hosts))
+    command = ["ansible-playbook", "-i", str(tmp_path / "hosts.yml"), f"playbooks/{playbook}.yml", "--list-hosts"]
+    shown = subprocess.run(command, cwd=project, capture_output=True, text=True, check=True).stdout.split()
+    assert "kitchen" in shown
+    assert ("tower" in shown) is gateway
 
 
 def test_a_host_that_has_the_version_needs_no_room(role: Role) -> None:

@@ -4,6 +4,7 @@ import base64
 import hashlib
 import json
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -85,7 +86,18 @@ def test_what_is_kept_comes_back(call: Callable[..., Any], old: Path, fresh: Pat
     assert len(foreseen["written"]) == 3
     assert not (fresh / "etc/hailo/hailo-whisper.keys").exists()
     done = call("restore", fresh, json.dumps(document))
-    assert done == {"written": foreseen["written"], "lacking": ["base"], "other": []}
+    mark = fresh / "etc/hailo/hailo-whisper.restoring"
+    assert done == {
+        "written": foreseen["written"],
+        "lacking": ["base"],
+        "other": [],
+        "unfinished": True,
+        "mark": str(mark),
+    }
+    assert call("restore", fresh, json.dumps(document))["unfinished"], "the service does not run with them yet"
+    mark.unlink()
+    assert not call("restore", fresh, json.dumps(document))["unfinished"]
+    assert not mark.exists()
     for name in list(FILES)[:3]:
         assert (fresh / name).read_text() == FILES[name]
     modes = {path.name: oct(path.stat().st_mode & 0o777) for path in (fresh / "etc/hailo").glob("hailo-whisper*")}
@@ -180,6 +192,48 @@ def play(project: Path, tmp_path: Path, old: Path) -> Play:
         )
 
     return run
+
+
+@as_root
+def test_a_restore_that_was_cut_off_is_gone_on_with(
+    play: Play, tmp_path: Path, old: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The files are back and the models are not: the next run still has to have the service take the files."""
+    assert play("backup").returncode == 0
+    (old / "etc/hailo/hailo-whisper.yaml").write_text("server:\n  port: 1\n")
+    shutil.rmtree(old / "var/lib/hailo-whisper/models/base")
+    notes, network = tmp_path / "notes", tmp_path / "network"
+    (tmp_path / "bin").mkdir()
+    for name in ("systemctl", "hailo-whisper"):
+        (tmp_path / "bin" / name).write_text(
+            f'#!/bin/sh\necho "{name} $*" >> {notes}\ncase "$*" in "models pull"*) test -e {network} ;; esac\n'
+        )
+        (tmp_path / "bin" / name).chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path / 'bin'}:{os.environ['PATH']}")
+    given = {
+        "backup_program": str(tmp_path / "bin/hailo-whisper"),
+        "service_ready_seconds": 0,
+        "service_url": "http://127.0.0.1:9",
+    }
+    play("restore", **given)
+    assert (old / "etc/hailo/hailo-whisper.yaml").read_text() == FILES["etc/hailo/hailo-whisper.yaml"]
+    assert notes.read_text().splitlines() == ["hailo-whisper models pull base"]
+    network.touch()
+    play("restore", **given)
+    assert notes.read_text().splitlines()[1:] == [
+        "hailo-whisper models pull base",
+        "hailo-whisper config render",
+        "systemctl daemon-reload",
+        "systemctl stop hailo-whisper.service",
+        "systemctl restart hailo-whisper.socket",
+        "systemctl start --no-block hailo-whisper.service",
+    ]
+    (old / "var/lib/hailo-whisper/models/base").mkdir()
+    (old / "var/lib/hailo-whisper/models/base/manifest.json").write_text(FILES["var/lib/hailo-whisper/models/base/manifest.json"])
+    notes.unlink()
+    again = play("restore", **given)
+    assert " changed=0 " in again.stdout
+    assert not notes.exists()
 
 
 def secret_in(text: str) -> bool:

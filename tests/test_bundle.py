@@ -1,5 +1,6 @@
 """The bundle as an archive: the same parts make the same one, and what is not as it was signed is refused before anything is deployed."""
 
+import ast
 import errno
 import os
 import shutil
@@ -16,6 +17,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent / "support"))
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "packaging"))
 
 from bundle import Refused, archive
+from bundle.contents import versioned
 from bundle.dependencies import Mirrors, Resolver, installable
 from bundles import MOMENT, TOP, members, pack, unpack
 from repository import key
@@ -106,6 +108,25 @@ def test_a_whole_bundle_is_taken_by_each_program_that_checks_signatures(
     assert "is not signed by the key" in refused(deploy("--verify", "--key", keys[2], tools=tools))
 
 
+@pytest.mark.parametrize("python", [[], [sys.executable]])
+def test_nothing_of_the_folder_is_run_before_it_is_verified(
+    bundle: Path, signer: Path, tmp_path: Path, python: list[str]
+) -> None:
+    for module in ("argparse", "os", "re", "tempfile", "usercustomize"):
+        (bundle / f"{module}.py").write_text(f"open({str(tmp_path / 'run')!r}, 'w').close()\n")
+    done = subprocess.run(
+        [*python, "./deploy", "--verify", "--key", signer],
+        cwd=bundle,
+        env={"PATH": f"{Path(sys.executable).parent}:/usr/bin:/bin", "HOME": str(tmp_path)}
+        | ({} if python else {"PYTHONPATH": str(bundle)}),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert "argparse.py is not from the bundle: move it elsewhere." in refused(done)
+    assert not (tmp_path / "run").exists()
+
+
 @pytest.mark.parametrize("tools", ["gpgv", "gpg", "sqv"])
 def test_sums_that_were_changed_are_refused_by_each_of_them(deploy: Run, bundle: Path, signer: Path, tools: str) -> None:
     with (bundle / "SHA256SUMS").open("a") as sums:
@@ -134,9 +155,9 @@ def replace_by_a_link(bundle: Path) -> None:
     path.symlink_to(bundle.parent / "elsewhere.bin")
 
 
-def put_more(bundle: Path) -> None:
-    (bundle / "playbooks/group_vars").mkdir()
-    (bundle / "playbooks/group_vars/all.yml").write_text("hailo_whisper_model: another\n")
+def put(bundle: Path, name: str) -> None:
+    (bundle / name).parent.mkdir(exist_ok=True)
+    (bundle / name).write_text("ansible_ssh_common_args: -o ProxyCommand=theirs\n")
 
 
 @pytest.mark.parametrize(
@@ -145,7 +166,13 @@ def put_more(bundle: Path) -> None:
         (change_a_byte, "models/base/model.bin was changed, or is cut short."),
         (cut, "hailo-whisper_0.0.1_amd64.deb was changed, or is cut short."),
         (lambda bundle: (bundle / "bundle.json").unlink(), "bundle.json is missing."),
-        (put_more, "playbooks/group_vars/all.yml is not from the bundle: move it elsewhere."),
+        (
+            lambda bundle: put(bundle, "playbooks/group_vars/all.yml"),
+            "playbooks/group_vars/all.yml is not from the bundle: move it elsewhere.",
+        ),
+        (lambda bundle: put(bundle, "inventory/airgap/group_vars/all.yml"), "inventory/airgap/group_vars/all.yml is not from"),
+        (lambda bundle: put(bundle, "inventory/group_vars/all.yml"), "inventory/group_vars/all.yml is not from the bundle"),
+        (lambda bundle: put(bundle, "inventory/more.yml"), "inventory/more.yml is not from the bundle"),
         (replace_by_a_link, "models/base/model.bin is a link, and the bundle has none."),
         (lambda bundle: (bundle / "SHA256SUMS.asc").unlink(), "this is not the whole bundle. Unpack the archive again."),
         (lambda bundle: (bundle / "SHA256SUMS").unlink(), "this is not the whole bundle. Unpack the archive again."),
@@ -172,7 +199,10 @@ def test_an_archive_that_was_cut_short_is_found_out(
     packed: Path, deploy: Run, bundle: Path, signer: Path, tmp_path: Path
 ) -> None:
     short = tmp_path / "short.tar"
-    short.write_bytes(packed.read_bytes()[: packed.stat().st_size // 2])
+    # Amid a file: between two, tar would notice nothing.
+    with tarfile.open(packed) as opened:
+        largest = max(opened, key=lambda member: member.size)
+    short.write_bytes(packed.read_bytes()[: largest.offset_data + largest.size // 2])
     shutil.rmtree(bundle)
     assert subprocess.run(["tar", "-C", tmp_path, "-xf", short], capture_output=True, check=False).returncode != 0
     # Somebody who goes on all the same.
@@ -181,10 +211,26 @@ def test_an_archive_that_was_cut_short_is_found_out(
 
 
 def test_the_operator_s_own_inventory_and_the_playbooks_reports_are_no_fault(deploy: Run, bundle: Path, signer: Path) -> None:
-    for name in ("inventory/mine/hosts.yml", "report/report.json", "monitoring/rules.yml"):
-        (bundle / name).parent.mkdir(parents=True)
+    playbooks = ("report/report.json", "monitoring/rules.yml", "backup/bridge.json", "authority/ca.crt")
+    for name in ("inventory/mine/hosts.yml", "inventory/mine/group_vars/all.yml", *playbooks):
+        (bundle / name).parent.mkdir(parents=True, exist_ok=True)
         (bundle / name).touch()
     assert deploy("--verify", "--key", signer).returncode == 0
+
+
+def test_another_bundle_is_verified_by_the_one_that_is_trusted_and_nothing_of_it_is_run(
+    packed: Path, deploy: Run, signer: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "next").mkdir()
+    other = unpack(packed, tmp_path / "next")
+    assert deploy("--verify", f"next/{TOP}", "--key", signer).returncode == 0
+    (other / "deploy").write_text("#!/bin/sh\necho all is well\n")
+    (other / "backup").mkdir()
+    (other / "backup/bridge.json").touch()
+    said = refused(deploy("--verify", f"next/{TOP}"))
+    assert "deploy was changed" in said
+    assert "backup/bridge.json is not from the bundle" in said, "nobody has worked in it yet"
+    assert "are not both in" in refused(deploy("--verify", "nowhere"))
 
 
 def test_the_key_is_asked_for_once_and_remembered(deploy: Run, keys: tuple[key.Key, Path, Path]) -> None:
@@ -216,6 +262,41 @@ def test_ansible_is_run_in_the_bundle_with_what_the_operator_says(
     assert "Which hosts?" in refused(deploy())
 
 
+@pytest.mark.parametrize(
+    ("given", "handed"),
+    [
+        (["--private-key=key"], "--private-key={here}/key"),
+        (["--private-key", "key"], "--private-key {here}/key"),
+        (["--become-password-file", "key"], "--become-password-file {here}/key"),
+        (["--connection-password-file=key"], "--connection-password-file={here}/key"),
+        (["-e@key"], "-e@{here}/key"),
+        (["--extra-vars=@key"], "--extra-vars=@{here}/key"),
+        (["--vault-id", "mine@key"], "--vault-id mine@{here}/key"),
+        (["--vault-id=key"], "--vault-id={here}/key"),
+        (["--vault-id", "mine@prompt"], "--vault-id mine@prompt"),
+        # Words that happen to be the name of a file.
+        (["-e", "key"], "-e key"),
+        (["--limit", "key"], "--limit key"),
+        (["--limit=key"], "--limit=key"),
+    ],
+)
+def test_files_are_meant_from_where_the_operator_is(
+    deploy: Run, signer: Path, tmp_path: Path, given: list[str], handed: str
+) -> None:
+    for name in ("fleet", "key"):
+        (tmp_path / name).touch()
+    done = deploy("--key", signer, "-ifleet", *given)
+    assert f"playbook: playbooks/airgap.yml -i {tmp_path}/fleet {handed.format(here=tmp_path)}\n" in done.stdout, done.stderr
+
+
+def test_a_python_that_is_too_old_is_told(project: Path) -> None:
+    program = project / "packaging/bundle/deploy"
+    ast.parse(program.read_text(), feature_version=(3, 8))
+    old = f"import runpy, sys; sys.version_info = (3, 9, 2); runpy.run_path({str(program)!r}, run_name='__main__')"
+    done = subprocess.run([sys.executable, "-I", "-c", old], capture_output=True, text=True, check=False)
+    assert "3.11 or newer is needed" in refused(done)
+
+
 @pytest.mark.parametrize("version", ["", "2.14.18"])
 def test_without_an_ansible_that_is_new_enough_one_is_made_of_the_wheels_or_it_says_why_not(
     deploy: Run, signer: Path, version: str
@@ -236,6 +317,65 @@ def test_the_same_parts_make_the_same_bundle(packed: Path, keys: tuple[key.Key, 
     assert len(one) == len(members()) + 1
     with tarfile.open(packed) as opened:
         assert opened.getnames()[0] == f"{TOP}/SHA256SUMS", "what tells of the others comes first"
+
+
+def test_the_operator_s_inventory_is_not_packed(tmp_path: Path) -> None:
+    def git(*words: str) -> None:
+        subprocess.run(["git", "-C", tmp_path, "-c", "user.name=me", "-c", "user.email=me@example", *words], check=True)
+
+    for name in ("inventory/airgap/hosts.yml", "roles/server/main.yml", "docs/gone.md", "script/test"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+    git("init", "--quiet")
+    git("add", ".")
+    (tmp_path / "docs/gone.md").unlink()
+    for name in ("inventory/mine/hosts.yml", "inventory/airgap/group_vars/all.yml", "roles/server/new.yml"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text("ansible_password: secret\n")
+    assert sorted(versioned(tmp_path)) == ["inventory/airgap/hosts.yml", "roles/server/main.yml", "roles/server/new.yml"]
+
+
+def commands(path: Path) -> str:
+    """How somebody looks at a bundle without ./deploy, as it stands there."""
+    found = [line.strip() for line in path.read_text().splitlines() if line.strip().startswith(("gpg --", "diff <"))]
+    assert len(found) == 3
+    return "\n".join(found)
+
+
+@pytest.mark.parametrize(
+    ("damage", "sentence"),
+    [
+        (lambda bundle: None, ""),
+        (change_a_byte, "models/base/model.bin: FAILED"),
+        (lambda bundle: (bundle / "argparse.py").touch(), "> argparse.py"),
+        (lambda bundle: put(bundle, "inventory/airgap/group_vars/all.yml"), "> inventory/airgap/group_vars/all.yml"),
+        (lambda bundle: (bundle / "SHA256SUMS").write_text("nothing\n"), "BAD signature"),
+    ],
+)
+def test_what_the_documents_say_to_do_before_the_first_run_finds_it_out(
+    project: Path, bundle: Path, keys: tuple[key.Key, Path, Path], tmp_path: Path, damage: Callable[[Path], object], sentence: str
+) -> None:
+    script = commands(project / "docs/airgap.md")
+    assert script == commands(project / "packaging/bundle/READ-ME-FIRST.txt")
+    home = tmp_path / "home"
+    home.mkdir(mode=0o700)
+    shutil.copy(keys[1], home / "signer.asc")
+    damage(bundle)
+    done = subprocess.run(
+        ["bash", "-ec", script],
+        cwd=bundle,
+        env={"HOME": str(home), "PATH": "/usr/bin:/bin", "LC_ALL": "C.UTF-8"},
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    said = done.stdout + done.stderr
+    assert sentence in said
+    assert (done.returncode == 0) is (not sentence), said
+    if not sentence:
+        assert done.stdout == ""
+        assert keys[0].fingerprint in said.replace(" ", "")
 
 
 def test_a_disk_without_room_is_told_before_anything_is_written(

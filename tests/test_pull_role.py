@@ -163,6 +163,46 @@ def test_a_repository_that_is_away_does_no_harm(fleet: Fleet) -> None:
     assert fleet.applied() == "two"
 
 
+@pytest.mark.parametrize("lock", ["mirror/index.lock", "mirror/refs/heads/pulled.lock", "index.lock"])
+def test_what_a_run_has_left_that_was_cut_off_is_in_nobodys_way(fleet: Fleet, lock: str) -> None:
+    fleet.commit("one")
+    fleet.pull()
+    (fleet.state / lock).touch()
+    fleet.commit("two")
+    done = fleet.pull()
+    assert (done.returncode, fleet.applied()) == (0, "two"), done.stderr
+
+
+@pytest.mark.parametrize("part", ["HEAD", "refs/heads/pulled", "objects"])
+def test_a_mirror_that_a_power_cut_has_broken_is_fetched_anew(fleet: Fleet, part: str) -> None:
+    fleet.commit("one")
+    fleet.pull()
+    broken = fleet.state / "mirror" / part
+    for path in [broken] if broken.is_file() else [path for path in broken.rglob("*") if path.is_file()]:
+        path.chmod(0o600)
+        path.write_bytes(b"")
+    fleet.commit("two")
+    done = fleet.pull()
+    assert (done.returncode, fleet.applied()) == (0, "two"), done.stderr
+    assert fleet.pull().returncode == 0
+    assert fleet.runs() == 2
+
+
+def test_a_git_that_fails_is_a_sentence(fleet: Fleet, monkeypatch: pytest.MonkeyPatch) -> None:
+    fleet.commit("one")
+    fleet.pull()
+    fleet.commit("two")
+    (fleet.folder / "bin").mkdir()
+    (fleet.folder / "bin/git").write_text(
+        f'#!/bin/sh\ncase "$*" in *checkout*) echo "No space left on device" >&2; exit 128; esac\nexec {shutil.which("git")} "$@"\n'
+    )
+    (fleet.folder / "bin/git").chmod(0o755)
+    monkeypatch.setenv("PATH", f"{fleet.folder / 'bin'}:{os.environ['PATH']}")
+    done = fleet.pull()
+    assert (done.returncode, fleet.applied()) == (1, "one")
+    assert "REFUSED: git could not do its part: No space left on device. See whether the disk is full" in done.stderr
+
+
 def test_a_playbook_that_fails_is_tried_again(fleet: Fleet) -> None:
     fleet.commit("one")
     fleet.pull()

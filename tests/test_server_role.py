@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -81,6 +82,7 @@ ALLOWED: dict[str, dict[str, str]] = {
         "hailo_whisper_apt_key": "REPOSITORY/hailo-whisper.asc",
     },
     "packages": {"hailo_whisper_deb": "DEBS"},
+    "accelerator": {"hailo_whisper_deb": "DEBS", "hailo_whisper_accelerator": "hailo"},
     "file": {"hailo_whisper_deb": "DEBS/hailo-whisper_0.1.0+deb12u1_amd64.deb"},
     "arm64": {"hailo_whisper_deb": "DEBS", "server_architecture": "arm64"},
     "trixie": {"hailo_whisper_deb": "DEBS", "server_suite": "trixie"},
@@ -130,6 +132,13 @@ REFUSALS: dict[str, tuple[dict[str, str], list[str]]] = {
     "several": (
         {"hailo_whisper_deb": "MORE"},
         ["there are several packages: hailo-whisper_0.", "Name one by hailo_whisper_version."],
+    ),
+    "no-accelerator": (
+        {"hailo_whisper_deb": "DEBS", "hailo_whisper_accelerator": "nvidia"},
+        [
+            "beside hailo-whisper_0.1.0+deb12u1_amd64.deb there is no hailo-whisper-accel-nvidia_0.1.0+deb12u1_amd64.deb, which it needs",
+            "script/build-deb makes both in one run.",
+        ],
     ),
     "other-host": (
         {"hailo_whisper_deb": "DEBS/hailo-whisper_0.1.0+deb13u1_amd64.deb"},
@@ -257,3 +266,31 @@ def test_a_file_on_the_controller_is_brought_to_a_fresh_host_and_to_one_of_anoth
     task = {"ansible.builtin.assert": {"that": "server_deb_outdated", "fail_msg": "as wanted"}}
     said = played({case: known | variables for case, variables in cases.items()}, task)
     assert said == {"fresh": "", "other": "", "same": "as wanted"}
+
+
+def test_of_the_packages_all_go_that_share_files_with_an_environment_and_no_model(project: Path, played: Played) -> None:
+    unpackaged = yaml.safe_load((project / "roles/server/vars/main.yml").read_text(encoding="utf-8"))["server_unpackaged"]
+    names = ("hailo-whisper", "hailo-whisper-accel-nvidia", "hailo-whisper-cuda", "hailo-whisper-model-base")
+    cases = {
+        "plain": {"server_installed": {"hailo-whisper": "1"}},
+        "all": {"server_installed": dict.fromkeys(names, "1")},
+    }
+    task = {"ansible.builtin.fail": {"msg": "{{ server_unpackaged | join(' ') }}"}}
+    said = played({case: {"server_unpackaged": unpackaged} | variables for case, variables in cases.items()}, task)
+    assert said == {"plain": "hailo-whisper", "all": "hailo-whisper hailo-whisper-accel-nvidia hailo-whisper-cuda"}
+
+
+def test_what_was_brought_goes_whatever_fails(played: Played, debs: Path) -> None:
+    there = "query('ansible.builtin.fileglob', __server_brought.path ~ '/*') | join(' ')"
+    variables = {
+        "hailo_whisper_install_method": "deb",
+        "hailo_whisper_deb": str(debs),
+        "server_packages": ["hailo-whisper"],
+        "server_installed": {},
+        # Fails when apt is to be asked, and says what there is by then.
+        "server_apt_wanted": f"{{{{ [undef(hint='there is ' ~ {there})] }}}}",
+    }
+    install = {"ansible.builtin.include_role": {"name": "server", "tasks_from": "package"}}
+    said = played({"failing": variables}, install)["failing"]
+    (brought,) = re.findall(r"there is (/var/tmp/\S+/hailo-whisper_0\.1\.0\+deb12u1_amd64\.deb)", said)
+    assert not Path(brought).parent.exists()

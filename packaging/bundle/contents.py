@@ -44,7 +44,7 @@ def gathered(parts: Parts) -> Members:
         "deploy": PROJECT / "packaging/bundle/deploy",
         "READ-ME-FIRST.txt": PROJECT / "packaging/bundle/READ-ME-FIRST.txt",
     }
-    members |= {name: PROJECT / name for name in _versioned()}
+    members |= {name: PROJECT / name for name in versioned(PROJECT)}
     members |= {f"repository/{path.relative_to(parts.repository)}": path for path in _of_the_repository(parts.repository)}
     members |= {f"wheelhouse/{path.name}": path for folder in parts.wheelhouses for path in folder.glob("*.whl")}
     models, described = _models(parts)
@@ -67,11 +67,18 @@ def time() -> int:
     return int(parsedate_to_datetime(first.partition(">  ")[2]).timestamp())
 
 
-def _versioned() -> Iterable[str]:
-    """What git knows, or does not know yet: neither caches nor what an editor leaves."""
-    command = ["git", "ls-files", "--cached", "--others", "--exclude-standard", "-z", *OF_THE_PROJECT]
-    listed = subprocess.run(command, cwd=PROJECT, capture_output=True, text=True, check=True).stdout
-    return [name for name in listed.split("\0") if name and (PROJECT / name).is_file()]
+def versioned(project: Path) -> list[str]:
+    """What git knows, or does not know yet: neither caches nor what an editor leaves; and of the inventories none but the examples.
+
+    An operator's own inventory lies beside them, with passwords in it, and the bundle goes through many hands.
+    """
+
+    def listed(*options: str) -> list[str]:
+        command = ["git", "ls-files", "-z", *options, "--", *OF_THE_PROJECT]
+        return subprocess.run(command, cwd=project, capture_output=True, text=True, check=True).stdout.split("\0")
+
+    new = [name for name in listed("--others", "--exclude-standard") if not name.startswith("inventory/")]
+    return [name for name in listed("--cached") + new if name and (project / name).is_file()]
 
 
 def _of_the_repository(folder: Path) -> Iterable[Path]:

@@ -24,6 +24,8 @@ FORMAT = "hailo-whisper-backup 1"
 CONFIGURATION = "/etc/hailo/hailo-whisper.yaml"
 PROGRAM = "/opt/hailo-whisper/venv/bin/hailo-whisper"
 GROUP = "hailo-whisper"
+# Lies there from the first file that is put back until the service runs with all of them, so that a restore that was cut off is gone on with.
+UNFINISHED = "/etc/hailo/hailo-whisper.restoring"
 
 
 class Refused(Exception):
@@ -114,13 +116,17 @@ def restore(root, options, document):
     if configuration is not None:
         check(root, configuration)
     changed = [path for path, content in document["files"].items() if current(below(root, path)) != content]
-    if not options["check"]:
+    mark = below(root, UNFINISHED)
+    unfinished = bool(changed) or mark.exists()
+    if changed and not options["check"]:
+        mark.parent.mkdir(parents=True, exist_ok=True, mode=0o755)
+        mark.touch()
         for path in changed:
             write(root, path, document["files"][path], path == options["keys"])
     there = models(root, options)
     lacking = sorted(name for name in document["models"] if name not in there)
     other = sorted(name for name, files in document["models"].items() if name in there and there[name] != files)
-    return {"written": changed, "lacking": lacking, "other": other}
+    return {"written": changed, "lacking": lacking, "other": other, "unfinished": unfinished, "mark": str(mark)}
 
 
 def check(root, configuration):

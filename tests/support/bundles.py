@@ -46,6 +46,7 @@ def members() -> Members:
         "deploy": PROJECT / "packaging/bundle/deploy",
         "ansible.cfg": b"",
         "bundle.json": json.dumps(ABOUT).encode(),
+        "inventory/airgap/hosts.yml": b"{}",
         "models/base/model.bin": b"the weights",
         "playbooks/airgap.yml": b"[]",
         "wheelhouse/pip-1.0-py3-none-any.whl": b"no wheel at all",

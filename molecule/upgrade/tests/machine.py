@@ -80,6 +80,10 @@ class Machine:
         """The process of the server."""
         return int(self.host.check_output(f"systemctl show --property=MainPID --value {UNIT}"))
 
+    def stopped_at(self) -> float:
+        """When the server that ran last was told to end, in seconds of the clock that `time.monotonic` has too, for a machine is no machine of its own to the kernel."""
+        return int(self.host.check_output(f"systemctl show --property=ActiveExitTimestampMonotonic --value {UNIT}")) / 1e6
+
     def await_process(self, pattern: str, seconds: float = 60) -> int:
         """Wait for a process whose command line matches; returns its number."""
         end = time.monotonic() + seconds

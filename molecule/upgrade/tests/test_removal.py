@@ -1,6 +1,6 @@
 """The end of the package, in this order: removed, it leaves what is the administrator's; purged, the models alone; nothing, when that is asked for."""
 
-from machine import Machine
+from machine import SOURCE, Machine
 from testinfra.host import Host
 
 MADE = "/etc/xdg/hailo-whisper /etc/systemd/system/hailo-whisper.service.d /etc/systemd/system/hailo-whisper.socket.d"
@@ -37,6 +37,8 @@ def test_installed_again_it_serves_as_before(machine: Machine) -> None:
 
 def test_purged_it_keeps_the_models_alone(host: Host, machine: Machine) -> None:
     done(machine.apt("install --no-install-recommends /srv/after/hailo-whisper-accel-hailo_*.deb"))
+    # As `config migrate` leaves it.
+    host.check_output(f"cp {SOURCE} {SOURCE}.schema-0")
     said = done(machine.apt("purge hailo-whisper hailo-whisper-accel-hailo"))
     assert "The models stay in /var/lib/hailo-whisper/models" in said
     assert there(host, f"/etc/hailo {MADE} {STATE}") == []

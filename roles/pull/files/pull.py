@@ -74,24 +74,37 @@ class Puller:
 
     def fetch(self):
         """The newest commit of the branch. Raises Away when the repository does not answer."""
+        # No other run is at it, so these are of one that was cut off, and git would wait for them for ever.
+        for stale in self.mirror.rglob("*.lock"):
+            stale.unlink()
+        self.begin()
+        said = self.fetched()
+        if said and self.broken():
+            # It has nothing that the repository has not.
+            print("The copy of the repository is broken, as after a power cut: fetching it anew.", file=sys.stderr)
+            shutil.rmtree(self.mirror)
+            self.begin()
+            said = self.fetched()
+        if said:
+            raise Away(f"The branch {self.settings['branch']} could not be fetched: {said}")
+        return self.git("rev-parse", "--verify", "refs/heads/pulled^{commit}").stdout.strip()
+
+    def begin(self):
+        """Have a mirror, if there is none."""
         if not (self.mirror / "HEAD").exists():
             shutil.rmtree(self.mirror, ignore_errors=True)
             self.git("init", "--quiet", "--bare", str(self.mirror), at=None)
-        branch = self.settings["branch"]
-        done = self.git(
-            "fetch",
-            "--quiet",
-            "--no-tags",
-            "--force",
-            "--end-of-options",
-            "origin",
-            f"refs/heads/{branch}:refs/heads/pulled",
-            check=False,
-        )
-        if done.returncode:
-            said = " ".join(done.stderr.split())[-300:] or f"git ended with {done.returncode}"
-            raise Away(f"The branch {branch} could not be fetched: {said}")
-        return self.git("rev-parse", "--verify", "refs/heads/pulled^{commit}").stdout.strip()
+
+    def fetched(self):
+        """Fetch the branch. Gives what git says when it cannot; "" when it could."""
+        refspec = f"refs/heads/{self.settings['branch']}:refs/heads/pulled"
+        done = self.git("fetch", "--quiet", "--no-tags", "--force", "--end-of-options", "origin", refspec, check=False)
+        return words(done) if done.returncode else ""
+
+    def broken(self):
+        """Whether the mirror is none any more, or lacks something of what it has fetched."""
+        looks = ("rev-parse", "--git-dir"), ("fsck", "--connectivity-only", "--no-dangling")
+        return any(self.git(*look, check=False).returncode for look in looks)
 
     def before(self):
         """The commit that was applied last; "" when there is none."""
@@ -129,7 +142,14 @@ class Puller:
         new = self.tree.with_name("tree.new")
         shutil.rmtree(new, ignore_errors=True)
         new.mkdir(mode=0o700)
-        self.git(f"--work-tree={new}", "-c", "core.hooksPath=/dev/null", "checkout", "--quiet", "--force", commit, "--", ".")
+        # Of its own, so that what a run left that was cut off is in nobody's way.
+        index = self.state / "index"
+        for stale in (index, index.with_name("index.lock")):
+            stale.unlink(missing_ok=True)
+        hooks = "core.hooksPath=/dev/null"
+        self.git(
+            f"--work-tree={new}", "-c", hooks, "checkout", "--quiet", "--force", commit, "--", ".", GIT_INDEX_FILE=str(index)
+        )
         shutil.rmtree(self.tree, ignore_errors=True)
         new.rename(self.tree)
 
@@ -167,8 +187,8 @@ class Puller:
         print(f"Applied {commit}.")
         return 0
 
-    def git(self, *arguments, at="mirror", check=True):
-        """Run git, in the mirror, with nothing but our own settings."""
+    def git(self, *arguments, at="mirror", check=True, **more):
+        """Run git, in the mirror, with nothing but our own settings, and `more` in the environment. Raises Refused where it fails and must not."""
         key, hosts = self.folder / "key", self.folder / "known_hosts"
         ssh = [
             "ssh",
@@ -193,20 +213,30 @@ class Puller:
             "GIT_SSH_COMMAND": " ".join(ssh),
             "LC_ALL": "C.UTF-8",
         }
-        environment |= self.settings["environment"] | origin(self.settings["repository"])
+        environment |= self.settings["environment"] | origin(self.settings["repository"]) | more
         place = [f"--git-dir={self.mirror}"] if at else []
         try:
-            return subprocess.run(
+            done = subprocess.run(
                 ["git", *place, *arguments],
                 env=environment,
                 stdin=subprocess.DEVNULL,
                 capture_output=True,
                 text=True,
                 timeout=FETCH_SECONDS,
-                check=check,
+                check=False,
             )
         except subprocess.TimeoutExpired:
             raise Away(f"git took longer than {FETCH_SECONDS} s.") from None
+        if check and done.returncode:
+            raise Refused(
+                f"git could not do its part: {words(done)}. See whether the disk is full; else remove {self.mirror}, which is fetched anew."
+            )
+        return done
+
+
+def words(done):
+    """The end of what git said when it failed."""
+    return " ".join(done.stderr.split())[-300:] or f"git ended with {done.returncode}"
 
 
 def origin(address):
