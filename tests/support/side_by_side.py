@@ -43,7 +43,11 @@ def rank(nodeid: str) -> int:
 
 
 class Units(LoadScopeScheduling):  # type: ignore[misc]  # untyped
-    """A worker gets a unit when it has come to the end of those it had, in the order in which they were collected."""
+    """A worker gets the next unit, in the order in which they were collected, when two tests or fewer are left of those it has.
+
+    It runs its last test only when it knows what comes after it, so that it cannot be given the next one later. A unit of one test, such as
+    a scenario, thus holds the one after it as well, and the other worker goes on with those after that.
+    """
 
     def _split_scope(self, nodeid: str) -> str:
         return unit(nodeid)

@@ -102,7 +102,7 @@ class TestHanging:
     async def test_health_is_quick_while_the_gil_is_held(self, device: Device, hef: Path, clip_words: str) -> None:
         async with serving(hef, engine=ENGINE) as served:
             await served.until_ready()
-            device.tell("infer hold 3")
+            device.tell("infer hold 10")
             request = asyncio.create_task(served.transcribe())
             took = []
             while not request.done():
@@ -111,10 +111,11 @@ class TestHanging:
                 took.append(time.perf_counter() - began)
                 await asyncio.sleep(0.01)
             assert (await request).json()["text"] == clip_words
-        # On a machine that has nothing else to do 99 of 100 take less than 50 ms. One that waited for the worker would take about 3 s.
-        assert len(took) > 30
-        assert sorted(took)[math.floor(0.9 * len(took))] < 0.25
-        assert max(took) < 1.5
+        # On a machine that has nothing else to do 99 of 100 take less than 50 ms. A server that waited for the worker would answer once or
+        # twice, and one of its answers would take about 10 s.
+        assert len(took) >= 100
+        assert sorted(took)[math.floor(0.99 * len(took))] < 1
+        assert max(took) < 5
 
     async def test_a_hung_device_is_noticed_killed_and_replaced(self, device: Device, hef: Path, clip_words: str) -> None:
         deadline = 1.0

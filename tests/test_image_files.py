@@ -1,0 +1,74 @@
+"""The files of the container image: what compose makes of its own, what the docs have of the names, and what hadolint says. Needs no image."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+CONTAINERS = {"WHISPER_MODEL", "MODEL_CACHE_DIR"}
+"""What only containers know: `hailo-whisper container` makes settings of them."""
+
+
+def run(*command: str | Path, **environ: str) -> "subprocess.CompletedProcess[str]":
+    return subprocess.run(
+        list(map(str, command)),
+        env=os.environ | environ,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+
+
+def told(program: str) -> list[str]:
+    """The words that a program of Python prints."""
+    done = run(sys.executable, "-c", program)
+    assert done.returncode == 0, done.stderr
+    return done.stdout.split()
+
+
+@pytest.mark.parametrize("added", [[], ["publish"], ["nvidia"], ["hailo"], ["nvidia", "publish"]], ids=" ".join)
+def test_the_compose_files(project: Path, tmp_path: Path, added: list[str]) -> None:
+    # It is asked for its version and nothing else, and who runs the tests may not have it.
+    (tmp_path / "podman").write_text("#!/bin/sh\necho podman version 4.3.1\n")
+    (tmp_path / "podman").chmod(0o755)
+    folder = project / "packaging/docker"
+    files = [f"--file={folder / f'compose{part}.yml'}" for part in ["", *(f".{name}" for name in added)]]
+    environ = {
+        "HAILO_GROUP": "111",
+        "MODEL_CACHE_DIR": "/srv/cache",
+        "WHISPER_MODEL": "large-v3",
+        "PATH": f"{tmp_path}:{os.environ['PATH']}",
+    }
+    done = run("podman-compose", *files, "config", **environ)
+    assert done.returncode == 0, done.stderr
+    service = yaml.safe_load(done.stdout)["services"]["hailo-whisper"]
+    assert "/srv/cache:/data/cache:ro" in service["volumes"]
+    assert service["read_only"] is True
+    assert service["environment"]["WHISPER_MODEL"] == "large-v3"
+    assert ("published" in service["networks"]) == ("publish" in added)
+    # What compose sets must mean something.
+    names = told("from hailo_whisper.settings import names; print(' '.join(names()))")
+    assert len(names) > 20
+    assert set(service["environment"]) - {"PYTHONPATH"} <= {*names} | CONTAINERS
+
+
+def test_the_language_model_is_started_only_when_it_is_asked_for(project: Path) -> None:
+    services = yaml.safe_load((project / "packaging/docker/compose.yml").read_text())["services"]
+    assert {name: service.get("profiles") for name, service in services.items()} == {"hailo-whisper": None, "llm": ["llm"]}
+
+
+def test_the_table_of_the_docs_has_every_name_that_is_refused(project: Path) -> None:
+    text = (project / "docs/containers.md").read_text()
+    names = told("from hailo_whisper.settings.strangers import STRANGERS; print(' '.join(STRANGERS))")
+    assert names
+    assert [name for name in names if f"`{name}`" not in text] == []
+
+
+def test_the_dockerfile_pleases_hadolint(project: Path) -> None:
+    done = run("hadolint", project / "packaging/docker/Dockerfile")
+    assert done.returncode == 0, done.stdout + done.stderr
