@@ -141,6 +141,40 @@ def test_a_long_list_of_hosts_is_cut_short(project: Path) -> None:
     assert found[0].startswith("Nothing reads the variable hailo_whisper_prot of host0, host1, host2 and 497 more.")
 
 
+def test_a_long_list_of_hosts_in_two_groups_is_cut_short(project: Path) -> None:
+    hosts = [f"host{number}" for number in range(500)]
+    groups = {"npu": hosts, "gpu": hosts[:-1], "cpu": hosts[-1:]}
+    hostvars: dict[str, dict[str, Any]] = {host: {} for host in hosts}
+    assert inventory_filter(project).mistakes(hosts, hostvars, groups, ["npu", "gpu", "cpu"], str(project)) == [
+        "host0, host1, host2 and 496 more are in the groups npu and gpu, and each transcribes on one of these. Take them out of the others.",
+        "host499 is in the groups npu and cpu, and transcribes on one of these. Take it out of the others.",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("name", "group"), [("gateway", "hailo_whisper_gateway"), ("monitoring", "monitoring"), ("pull", "hailo_whisper")]
+)
+def test_the_hosts_of_the_other_playbooks_are_looked_at_too(project: Path, tmp_path: Path, name: str, group: str) -> None:
+    """None of them is in a play of preflight, at least not when that playbook is run."""
+    inventory = {
+        "hailo_whisper": {"hosts": {"kitchen": {"hailo_whisper_config": {"server": {"host": "192.0.2.1"}}}}},
+        group: {"hosts": {"tower": {"hailo_whisper_gateway_prot": 443}}},
+    }
+    (tmp_path / "hosts.yml").write_text(json.dumps(inventory | {"all": {"vars": {"ansible_connection": "local"}}}))
+    done = subprocess.run(
+        ["ansible-playbook", "--check", "--inventory", str(tmp_path / "hosts.yml"), f"playbooks/{name}.yml"],
+        cwd=project,
+        env=os.environ | {"ANSIBLE_NOCOLOR": "1"},
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode != 0
+    sentence = "Nothing reads the variable hailo_whisper_gateway_prot of tower. Did you mean hailo_whisper_gateway_port?"
+    assert sentence in " ".join(done.stdout.split())
+
+
 def inventory_filter(project: Path) -> Any:
     """The filter's module, as Ansible loads it."""
     found = importlib.util.spec_from_file_location("inventory_filter", project / "plugins/filter/inventory.py")

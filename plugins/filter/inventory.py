@@ -45,13 +45,22 @@ def mistakes(
     found = [
         f"Nothing reads the variable {name} of {_some(of)}.{_nearest(name, readable)}" for name, of in sorted(strange.items())
     ]
+    torn: dict[tuple[str, ...], list[str]] = {}
     for host in names:
-        inside = [group for group in accelerators if host in groups.get(group, ())]
+        inside = tuple(group for group in accelerators if host in groups.get(group, ()))
         if len(inside) > 1:
-            found.append(
-                f"{host} is in the groups {' and '.join(inside)}, and transcribes on one of these. Take it out of the others."
-            )
+            torn.setdefault(inside, []).append(host)
+    for inside, of in torn.items():
+        found.append(_torn(inside, of))
     return found
+
+
+def _torn(inside: Sequence[str], hosts: Sequence[str]) -> str:
+    """What is wrong with hosts that are in more than one group of an accelerator."""
+    names = " and ".join(inside)
+    if len(hosts) == 1:
+        return f"{hosts[0]} is in the groups {names}, and transcribes on one of these. Take it out of the others."
+    return f"{_some(hosts)} are in the groups {names}, and each transcribes on one of these. Take them out of the others."
 
 
 def _nearest(name: str, readable: Iterable[str]) -> str:

@@ -100,7 +100,7 @@ class TestAtTheStart:
     )
     async def test_whatever_is_wrong_with_it(self, device: Device, hef: Path, model_folder: Path, told: str, said: str) -> None:
         device.tell(told)
-        async with falling_back(hef, model_folder, patience=replace(AMPLE, load=1.5)) as served:
+        async with falling_back(hef, model_folder, patience=replace(AMPLE, load=5)) as served:
             assert said in (await until_on(served, "ctranslate2"))["reason"]
             device.tell()
             (hef.parent / "touched").touch()
