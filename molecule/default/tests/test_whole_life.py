@@ -21,7 +21,7 @@ Playbook = Callable[..., "subprocess.CompletedProcess[str]"]
 BEFORE = "/srv/files-before"
 LISTED = (
     r"find / -xdev \( -path /proc -o -path /sys -o -path /dev -o -path /run -o -path /tmp -o -path /var/tmp -o -path /var/log "
-    r"-o -path /var/lib/systemd -o -path /root/.ansible -o -path /home/admin -o -name __pycache__ \) -prune -o -printf '%y %m %u:%g %p %l\n'"
+    r"-o -path /var/backups -o -path /var/lib/systemd -o -path /root/.ansible -o -path /home/admin -o -name __pycache__ \) -prune -o -printf '%y %m %u:%g %p %l\n'"
 )
 
 
