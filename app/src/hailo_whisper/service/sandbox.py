@@ -14,7 +14,7 @@ import struct
 import time
 
 # linux/prctl.h, linux/seccomp.h, linux/filter.h, linux/audit.h, linux/sched.h
-_PR_SET_NO_NEW_PRIVS, _PR_SET_SECCOMP, _MODE_FILTER = 38, 22, 2
+_PR_SET_NO_NEW_PRIVS, _PR_GET_SECCOMP, _PR_SET_SECCOMP, _MODE_FILTER = 38, 21, 22, 2
 _ALLOW, _ERRNO, _KILL = 0x7FFF0000, 0x00050000, 0x80000000
 _LOAD, _EQUAL, _AT_LEAST, _ANY_BIT, _RETURN = 0x20, 0x15, 0x35, 0x45, 0x06
 _NUMBER, _ARCHITECTURE, _FIRST_ARGUMENT, _SECOND_ARGUMENT = 0, 4, 16, 24
@@ -90,6 +90,11 @@ def enter() -> bool:
     """
     if platform.machine() not in _ARCHITECTURES:
         return False
+    libc = ctypes.CDLL(None, use_errno=True)
+    zero = ctypes.c_ulong(0)
+    # First, because qemu, which has none for the programs that it emulates, has a thread of its own in each of them.
+    if libc.prctl(_PR_GET_SECCOMP, zero, zero, zero, zero) < 0:
+        return False
     if len(os.listdir("/proc/self/task")) != 1:  # noqa: PTH208
         raise RuntimeError("a process is to be shut in before it has threads")
     program = filter_program(platform.machine(), os.getpid())
@@ -98,8 +103,6 @@ def enter() -> bool:
     class Program(ctypes.Structure):  # struct sock_fprog
         _fields_ = (("length", ctypes.c_ushort), ("code", ctypes.c_void_p))
 
-    libc = ctypes.CDLL(None, use_errno=True)
-    zero = ctypes.c_ulong(0)
     if libc.prctl(_PR_SET_NO_NEW_PRIVS, ctypes.c_ulong(1), zero, zero, zero):
         return False
     described = Program(len(program) // 8, ctypes.addressof(code))
