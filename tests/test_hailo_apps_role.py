@@ -472,7 +472,7 @@ def test_the_role_installs_updates_and_goes_back(role: Role, upstream: Upstream,
     carried = {"hailo_whisper_hailo_apps_archive": path, "hailo_whisper_hailo_apps_archive_sha256": total}
     assert changed(role(**carried)) == 1
     assert changed(role(**carried)) == 0
-    assert not list(Path("/var/tmp").glob("*.hailo-whisper")), "nothing of the transfer is left"
+    assert not list(Path("/var/tmp").glob("*.hailo-apps")), "nothing of the transfer is left"
 
 
 def test_the_downloader_that_is_installed_brings_a_model(role: Role, project: Path, tmp_path: Path) -> None:
