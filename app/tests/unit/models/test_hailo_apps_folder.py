@@ -80,7 +80,7 @@ def test_a_folder_that_cannot_be_written(
 ) -> None:
     if os.geteuid():
         place.parent.chmod(0o500)
-    for folder in (tmp_path, *tmp_path.parents[:2], npu.root, npu.root / "Whisper-Base"):
+    for folder in (tmp_path, *tmp_path.parents[:3], npu.root, npu.root / "Whisper-Base"):
         folder.chmod(0o755)
     said = as_nobody(lambda: show("Whisper-Base", npu, tmp_path / "resources"), PlacementFailed)
     assert f"{place.parent} cannot be written by" in said

@@ -23,6 +23,7 @@ def values(metrics: Metrics) -> dict[str, float]:
 
 
 EVENTS: list[tuple[Callable[[Metrics], None], dict[str, float]]] = [
+    (lambda metrics: metrics.out_of_memory("batch", 2), {"out_of_memory_total{at=batch}": 2}),
     (
         lambda metrics: metrics.request_finished("/v1/audio/transcriptions", 429, 0.25),
         {

@@ -60,7 +60,7 @@ def test_this_machines_own_sockets_are_seen() -> None:
         assert len(inodes) == 1
         who = serving.listener(root, inodes)
         assert who
-        assert "pytest" in who.name
+        assert "python" in who.name
 
 
 def test_nobody_listens(machine: FakeMachine) -> None:
