@@ -1,5 +1,6 @@
 """What several test modules share. Helpers that are imported, and programs for child processes, are in tests/support."""
 
+import itertools
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -10,6 +11,7 @@ from emulated import Device
 
 from hailo_whisper.accelerators import nvidia
 from hailo_whisper.engines.warm_up import clip, clip_text
+from hailo_whisper.service import memory
 
 LEFT_OUT = pytest.StashKey[str]()
 SUPPORT = Path(__file__).parent / "support"
@@ -50,6 +52,13 @@ def bare_environment(monkeypatch: pytest.MonkeyPatch) -> None:
             "JOURNAL_STREAM",
         ):
             monkeypatch.delenv(name)
+
+
+@pytest.fixture
+def short_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have the kernel say each time it is asked that it has ended one more process for want of memory."""
+    counted = itertools.count()
+    monkeypatch.setattr(memory, "shortages", lambda: next(counted))
 
 
 @pytest.fixture(scope="session")
