@@ -14,13 +14,13 @@ from service import DATA, Service
 CLIP = DATA / "clip.wav"
 
 
-def client(service: Service) -> openai.OpenAI:
-    """A client of the SDK that asks once: it would hide a lost request by asking again."""
+def client(service: Service, retries: int = 0, seconds: float = 120) -> openai.OpenAI:
+    """A client of the SDK that asks once: it would hide a lost request by asking again. With `retries`, as its users have it."""
     return openai.OpenAI(
         api_key=service.key,
         base_url=service.url("/v1"),
-        max_retries=0,
-        timeout=120,
+        max_retries=retries,
+        timeout=seconds,
         http_client=openai.DefaultHttpxClient(trust_env=False),
     )
 
@@ -37,13 +37,14 @@ def repeated(clip: Path, times: int) -> bytes:
 
 
 class Load:
-    """As a context: so many clients, each of whom sends the clip again as soon as it has its reply."""
+    """As a context: so many clients, each of whom sends the clip again as soon as it has its reply. It begins with the `first` replies."""
 
-    def __init__(self, service: Service, clients: int = 2) -> None:
+    def __init__(self, service: Service, clients: int = 2, retries: int = 0, seconds: float = 120, first: int = 6) -> None:
         self.answered: list[str] = []
         self.failed: list[str] = []
+        self._first = first
         self._done = threading.Event()
-        self._senders = [threading.Thread(target=self._send, args=(client(service),)) for _ in range(clients)]
+        self._senders = [threading.Thread(target=self._send, args=(client(service, retries, seconds),)) for _ in range(clients)]
 
     def _send(self, sdk: openai.OpenAI) -> None:
         while not self._done.is_set():
@@ -64,7 +65,7 @@ class Load:
     def __enter__(self) -> "Load":
         for sender in self._senders:
             sender.start()
-        self.await_more()
+        self.await_more(self._first)
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
