@@ -39,8 +39,8 @@ def on(machine: str, command: str) -> str:
 
 
 def address(machine: str) -> str:
-    command = [PROJECT / "script/host", "address", machine]
-    return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+    asked = subprocess.run([PROJECT / "script/host", "address", machine], capture_output=True, text=True, check=True)
+    return asked.stdout.strip()
 
 
 def until(condition: Callable[[], object], what: str) -> None:
