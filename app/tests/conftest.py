@@ -1,7 +1,10 @@
 """What several test modules share. Helpers that are imported, and programs for child processes, are in tests/support."""
 
+import itertools
+import logging
 import os
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import hypothesis
@@ -10,6 +13,7 @@ from emulated import Device
 
 from hailo_whisper.accelerators import nvidia
 from hailo_whisper.engines.warm_up import clip, clip_text
+from hailo_whisper.service import log, memory
 
 LEFT_OUT = pytest.StashKey[str]()
 SUPPORT = Path(__file__).parent / "support"
@@ -52,6 +56,29 @@ def bare_environment(monkeypatch: pytest.MonkeyPatch) -> None:
             monkeypatch.delenv(name)
 
 
+@pytest.fixture
+def short_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have the kernel say each time it is asked that it has ended one more process for want of memory."""
+    counted = itertools.count()
+    monkeypatch.setattr(memory, "shortages", lambda: next(counted))
+
+
+@pytest.fixture(autouse=True)
+def logging_as_before(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Commands that are run in this process set up its log, which would hide from later tests what they look for."""
+    root = logging.getLogger()
+    handlers, level, disabled = [*root.handlers], root.level, root.manager.disable
+    monkeypatch.setattr(sys, "excepthook", sys.excepthook)
+    monkeypatch.setattr(log, "_transcripts", False)
+    monkeypatch.delenv(log.FORM, raising=False)
+    yield
+    os.environ.pop(log.FORM, None)
+    root.handlers[:] = handlers
+    root.setLevel(level)
+    logging.disable(disabled)
+    logging.captureWarnings(False)
+
+
 @pytest.fixture(scope="session")
 def clip_wav() -> bytes:
     """The package's clip: 5.3 s of speech."""
@@ -59,9 +86,11 @@ def clip_wav() -> bytes:
 
 
 @pytest.fixture
-def device(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Device:
+def device(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Device]:
     """An emulated Hailo device, which nobody else has."""
-    return Device(tmp_path / "device", monkeypatch)
+    device = Device(tmp_path / "device", monkeypatch)
+    yield device
+    device.forget()
 
 
 @pytest.fixture

@@ -186,6 +186,25 @@ def test_of_a_request_that_was_answered_no_more_is_taken_than_of_an_upload(serve
             connection.sendall(bytes(256 * MIB))
 
 
+def test_who_wants_no_second_reply_gets_the_first_before_all_was_sent(server: ServerProcess) -> None:
+    """As a proxy asks, for which a reset of the connection would take along the reply that it has not read yet."""
+    head = b"POST /nothing HTTP/1.1\r\nHost: test\r\nConnection: close\r\nContent-Length: 20000000\r\n\r\n"
+    with connect(server) as connection:
+        connection.sendall(head + bytes(1_000_000))
+        status, headers, body = answer(connection)
+        assert (status, headers["connection"], int(headers["content-length"])) == (404, "close", len(body))
+        for _ in range(19):
+            connection.sendall(bytes(1_000_000))
+
+
+def test_who_has_the_last_reply_and_goes_on_is_not_listened_to_for_ever(server: ServerProcess) -> None:
+    with connect(server) as connection:
+        connection.sendall(b"POST /nothing HTTP/1.1\r\nHost: test\r\nConnection: close\r\nContent-Length: 99999999999\r\n\r\n")
+        assert answer(connection)[0] == 404
+        with pytest.raises((ConnectionResetError, BrokenPipeError)):
+            send_slowly(connection, b"x" * int(LONGEST * 10))
+
+
 def test_who_offers_another_protocol_is_answered_in_this_one(server: ServerProcess) -> None:
     offer = {"connection": "Upgrade, HTTP2-Settings", "upgrade": "h2c", "http2-settings": "AAMAAABkAAQAAP__"}
     assert server.client.get("/health", headers=offer).status_code == 200

@@ -12,7 +12,7 @@ import pytest
 from polling import eventually
 from serving import AMPLE, Served, alive, serving
 
-from hailo_whisper.engines import breaker
+from hailo_whisper.engines import breaker, pauses
 from hailo_whisper.failure import Failure
 from hailo_whisper.scheduling import feeder
 
@@ -57,6 +57,19 @@ async def test_a_recording_that_kills_workers_fails_alone(model_folder: Path) ->
         assert _batches(model_folder, "crash-over") in ([3, 1, 1, 1], [3, 1, 1, 1, 1]), "one together, then each by itself"
         assert served.supervisor.restarts == 2
         await served.until_ready()
+
+
+@pytest.mark.usefixtures("short_memory")
+async def test_want_of_memory_is_told_as_such_and_worth_another_try(model_folder: Path, clip_words: str) -> None:
+    async with serving(model_folder, config=ALL_IS_SPEECH) as served:
+        await served.until_ready()
+        reply = await served.send(SHORT, "crash")
+        assert (reply.status_code, reply.headers["retry-after"]) == (503, "10"), reply.text
+        said = reply.json()["error"]["message"]
+        assert said.startswith("There is too little memory for this now: ")
+        assert said.endswith("Send it again in a moment, or in shorter parts.")
+        await served.until_ready()
+        assert (await served.transcribe()).json()["text"] == clip_words
 
 
 async def test_a_recording_that_the_engine_fails_over_fails_alone(model_folder: Path) -> None:
@@ -185,6 +198,22 @@ class TestBreaker:
             await asyncio.sleep(0.5)
             assert served.supervisor.failed_starts == 3
             assert served.supervisor.pid is None
+
+    @pytest.mark.usefixtures("short_memory")
+    async def test_where_memory_is_short_it_goes_on_soon(
+        self, model_folder: Path, clip_words: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(pauses, "SHORT", 1.0)
+        (model_folder / "script").write_text("crash-at-load")
+        async with serving(model_folder) as served:
+            await eventually(lambda: served.supervisor.failed_starts >= breaker.MOST_FAILURES)
+            _, body = await served.readiness()
+            assert body["reason"].startswith("There is too little memory: ")
+            assert "raise resource_limits.memory_max where it is set, or take a smaller model" in body["reason"]
+            assert body["next_start_seconds"] <= 1
+            # Another program gives memory back, of which nobody tells the service.
+            failed = served.supervisor.failed_starts
+            await eventually(lambda: served.supervisor.failed_starts > failed)
 
     async def test_a_change_of_the_models_folder_is_a_new_chance(self, model_folder: Path, clip_words: str) -> None:
         (model_folder / "script").write_text("crash-at-load")

@@ -20,7 +20,7 @@ class Device:
         monkeypatch.setenv("HAILO_EMULATOR_FOLDER", str(folder))
         monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(EMULATOR), os.environ.get("PYTHONPATH", "")]))
         monkeypatch.syspath_prepend(str(EMULATOR))
-        self._forget()
+        self.forget()
 
     def tell(self, *lines: str) -> None:
         """What it does from now on; nothing: that it is well."""
@@ -40,7 +40,7 @@ class Device:
                     (package / part.name).symlink_to(part)
             self._monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(package.parent), os.environ["PYTHONPATH"]]))
             self._monkeypatch.syspath_prepend(str(package.parent))
-        self._forget()
+        self.forget()
 
     def hef(self, folder: Path, architecture: str = "hailo10h", name: str = "Whisper-Base", **content: Any) -> Path:
         """A HEF for it: `says` what is heard, or `weights` the folder of a model."""
@@ -84,9 +84,10 @@ class Device:
         np.save(folder / "token_embedding_weight_my.npy", vectors)
         return folder
 
-    def _forget(self) -> None:
+    def forget(self) -> None:
+        """Have HailoRT imported anew by whoever asks next, and not at all when there is no device any more."""
         for name in [name for name in sys.modules if name.partition(".")[0] == "hailo_platform"]:
-            self._monkeypatch.delitem(sys.modules, name)
+            del sys.modules[name]
 
 
 def saying(text: str, seconds: float = 2.0) -> dict[str, Any]:

@@ -166,6 +166,37 @@ class TestFiles:
             path.write_text(text)
             assert settings.load(path, environ={}) == Settings()
 
+    @pytest.mark.parametrize(
+        ("left", "said"),
+        [
+            (b"", "is empty."),
+            (bytes(300), "is not valid YAML: "),
+            (b'{"server": {"port": 1', "is not valid YAML: "),
+            (b"\xff", "cannot be read"),
+        ],
+        ids=["empty", "zeros", "cut-off", "noise"],
+    )
+    def test_what_a_power_cut_left_of_the_rendered_file_is_no_setting(self, left: bytes, said: str, tmp_path: Path) -> None:
+        path = _xdg(tmp_path, {"access": {"keys": "/etc/hailo/hailo-whisper.keys"}})
+        path.write_bytes(left)
+        with pytest.raises(ConfigurationInvalid) as caught:
+            settings.load(environ={"XDG_CONFIG_HOME": str(tmp_path)})
+        refusal = str(caught.value)
+        assert refusal.startswith(f"{path} {said}")
+        assert "Run `hailo-whisper config render`, which makes it anew from /etc/hailo/hailo-whisper.yaml" in refusal
+        assert "Mend" not in refusal
+
+    def test_a_rendered_file_that_may_not_be_read_is_not_damaged(self, tmp_path: Path) -> None:
+        path = _xdg(tmp_path, {})
+        path.unlink()
+        path.symlink_to("/proc/self/mem")
+        with pytest.raises(ConfigurationInvalid, match="Check its owner, its mode"):
+            settings.load(environ={"XDG_CONFIG_HOME": str(tmp_path)})
+
+    def test_a_rendered_file_without_a_setting_is_whole(self, tmp_path: Path) -> None:
+        _xdg(tmp_path, {})
+        assert settings.load(environ={"XDG_CONFIG_HOME": str(tmp_path)}) == Settings()
+
     def test_what_the_file_says_is_in_force(self, tmp_path: Path) -> None:
         path = tmp_path / "some.yaml"
         path.write_text("server: {host: localhost, port: 8080}\ntranscription: {language: null}\nlimits: {deadline_seconds: 5}\n")

@@ -44,7 +44,7 @@ def test_a_disk_that_is_full_in_the_middle_brings_the_version_before_back(host: 
         # Somebody else takes what was there when the package looked.
         begun = f"until find {TREE} -name *.dpkg-new | grep --quiet .; do sleep 0.05; done"
         left = f"$(($(df --output=avail --block-size=1M {SMALL} | tail -n 1) - 50))"
-        host.check_output(f"systemd-run --quiet --unit=fill bash -c '{begun}; fallocate --length {left}M {SMALL}/fill'")
+        host.check_output(f"systemd-run --quiet --collect --unit=fill bash -c '{begun}; fallocate --length {left}M {SMALL}/fill'")
         status, said = machine.install("after")
         assert status != 0
         assert "No space left on device" in said

@@ -8,6 +8,7 @@ of a request is read by api.upload, which has its own patience.
 import asyncio
 import json
 import sys
+from collections.abc import Callable
 from typing import Any
 
 import h11
@@ -19,7 +20,17 @@ from .errors import ApiError
 from .upload import GRACE
 
 LINGER_SECONDS = 2.0
-"""For what is still being sent by a client that was refused: a connection that is closed on it may take the answer along."""
+"""For what is still being sent by a client that has its answer: a connection that is closed on it may take the answer along."""
+
+
+class _Reply(asyncio.Transport):
+    """What uvicorn writes a reply to, and closes after it where the client wants no more, be its request still coming or not."""
+
+    def __init__(self, transport: asyncio.Transport, close: Callable[[], None]) -> None:
+        super().__init__()
+        self.write = transport.write  # type: ignore[method-assign]
+        self.is_closing = transport.is_closing  # type: ignore[method-assign]
+        self.close = close  # type: ignore[method-assign]
 
 
 class PatientProtocol(H11Protocol):
@@ -32,7 +43,8 @@ class PatientProtocol(H11Protocol):
         super().__init__(*args, **kwargs)
         self._closing: asyncio.TimerHandle | None = None
         self._stalling: asyncio.TimerHandle | None = None
-        self._refused = False
+        self._answered = False
+        """Whether nothing is read any more: what still comes is thrown away."""
         self._leftover = False
         """Whether a reply was given before all of its request had come."""
         self._unread = 0
@@ -45,13 +57,13 @@ class PatientProtocol(H11Protocol):
 
     def data_received(self, data: bytes) -> None:
         """Wait for the rest of a head that has begun."""
-        if self._refused:
-            return
-        if self._leftover:
+        if self._leftover or self._answered:
             self._unread += len(data)
             if self._unread > GRACE:
                 self.transport.close()
                 return
+        if self._answered:
+            return
         super().data_received(data)
         self._watch()
 
@@ -110,18 +122,34 @@ class PatientProtocol(H11Protocol):
         head = h11.Response(status_code=refusal.status, headers=[*headers.items()], reason=reason)
         for event in (head, h11.Data(data=body), h11.EndOfMessage()):
             self.transport.write(self.conn.send(event) or b"")
-        self._refused = True
-        self._stop()
         if self.cycle is not None and not self.cycle.response_complete:
             # Of the request that broke off in its body; the application sees its client gone.
             self.cycle.disconnected = True
             self.cycle.message_event.set()
+        self._end()
+
+    def handle_events(self) -> None:
+        """Have the reply to a request that begins end the connection in a way that brings the reply to the client."""
+        super().handle_events()
+        if self.cycle is not None and self.cycle.transport is self.transport:
+            self.cycle.transport = _Reply(self.transport, self._close)
+
+    def _close(self) -> None:
+        if self.conn.their_state is h11.SEND_BODY:
+            self._end()
+        else:
+            self.transport.close()
+
+    def _end(self) -> None:
+        """Say that no more is coming, and throw away for a while what the client still sends."""
+        self._answered = True
+        self._stop()
         if self.transport.can_write_eof():
             self.transport.write_eof()
         self._closing = self.loop.call_later(LINGER_SECONDS, self.transport.close)
 
     def _watch(self) -> None:
-        if self._refused:
+        if self._answered:
             return
         leftover = self.conn.our_state is h11.DONE and self.conn.their_state is h11.SEND_BODY
         if leftover != self._leftover:

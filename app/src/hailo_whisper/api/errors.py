@@ -12,7 +12,7 @@ from starlette.requests import ClientDisconnect
 
 from ..engines.failures import DeadlineExceeded, EngineFailed, Unavailable
 from ..scheduling.admission import Overloaded
-from ..speech.decoder import MediaRefused
+from ..speech.decoder import MediaRefused, NoMemory
 
 log = logging.getLogger(__name__)
 
@@ -67,6 +67,8 @@ def translate(error: Exception) -> ApiError:
             return ApiError(400, str(error), param="file", code=error.code)
         case Overloaded():
             return ApiError(429, str(error), code="rate_limit_exceeded", headers={"Retry-After": str(error.retry_after)})
+        case NoMemory():
+            return ApiError(503, str(error), code="not_ready", headers={"Retry-After": "10"})
         case Unavailable():
             return ApiError(503, str(error), code="not_ready", headers={"Retry-After": str(error.retry_after)})
         case DeadlineExceeded():
@@ -99,6 +101,7 @@ def install(app: FastAPI) -> None:
     for kind in (
         ApiError,
         MediaRefused,
+        NoMemory,
         Overloaded,
         Unavailable,
         EngineFailed,

@@ -8,6 +8,8 @@ ROOM = 0.1
 """Until it is asked again whether there is room in the memory now."""
 DEVICE = 10.0
 """Until a device that was gone is looked for again, at most: it may come back by itself, where a broken model does not."""
+SHORT = 30.0
+"""Until a worker is started again, at most, that the kernel ended for want of memory: others may take less by then."""
 BUSY = 1.0
 """Until a device is asked for again that somebody else has."""
 BESIDE = 60.0

@@ -5,6 +5,7 @@ import logging
 import math
 import time
 
+from ..service.child import ChildStarved
 from . import pauses
 from .comeback import Comeback
 from .failures import explanation
@@ -85,7 +86,7 @@ class Starter:
         except Exception as error:
             post.drop()
             post.failed_to_start(error)
-            longest = pauses.DEVICE if isinstance(error, DeviceTrouble) else math.inf
+            longest = _longest_pause(error)
             pause = post.breaker.failed(time.monotonic(), longest)
             again = f"in {pause:.0f} s, or as soon as the model's folder or the configuration changes"
             self._failed(error, f"{error}; this was attempt {post.breaker.failures}, the next is {again}")
@@ -156,3 +157,10 @@ class Starter:
         if (post.state, post.status.reason) != (State.FAILED, reason) or post.breaker.failures:
             log.error("the worker is not ready: %s", line)
         post.set(State.FAILED, reason)
+
+
+def _longest_pause(error: Exception) -> float:
+    """Seconds after which a start is tried again at most; what may come to an end by itself is not waited for as long as a broken model is."""
+    if isinstance(error, DeviceTrouble):
+        return pauses.DEVICE
+    return pauses.SHORT if isinstance(error, ChildStarved) else math.inf

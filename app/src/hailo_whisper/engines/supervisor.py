@@ -10,13 +10,13 @@ import logging
 import time
 from collections.abc import Iterator, Sequence
 
-from ..service.child import ChildDied, ChildTimeout
+from ..service.child import ChildDied, ChildStarved, ChildTimeout
 from ..service.metrics import Metrics
 from ..speech.transcript import WindowResult
 from . import pauses
 from .comeback import Comeback
 from .engine import Capabilities, Options
-from .failures import DeadlineExceeded, DeviceLost, EngineFailed, Nonsense, NoRoom, Unavailable, WorkerLost
+from .failures import DeadlineExceeded, DeviceLost, EngineFailed, Nonsense, NoRoom, Starved, Unavailable, WorkerLost
 from .handle import Item
 from .launch import Found, Launch, Patience
 from .post import Post, Room
@@ -199,7 +199,7 @@ class Supervisor:
     async def transcribe(self, items: Sequence[Item], options: Options) -> list[WindowResult]:
         """Transcribe one batch, across requests. `capabilities.lanes` of them and the express may be under way at a time; others wait.
 
-        Raises Unavailable when there is no worker, WorkerLost when it died over the batch, DeviceLost when it was the device that failed,
+        Raises Unavailable when there is no worker, WorkerLost when it died over the batch, Starved when that was for want of memory, DeviceLost when it was the device that failed,
         NoRoom when not even one window fitted into the device's memory, DeadlineExceeded when it was killed at the deadline, EngineFailed when the engine failed and its process lives.
         """
         post = self._post
@@ -211,8 +211,9 @@ class Supervisor:
         try:
             found = await handle.transcribe(items, options, deadline)
         except ChildDied as error:
-            post.lose(handle, "died", f"{error}.")
-            raise WorkerLost(str(error)) from None
+            starved = isinstance(error, ChildStarved)
+            post.lose(handle, "memory" if starved else "died", f"{error}.")
+            raise (Starved if starved else WorkerLost)(str(error)) from None
         except ChildTimeout:
             log.error("the worker did not finish within %.0f s: it is killed and replaced", deadline)
             late = f"It did not finish a batch within its deadline of {deadline:.0f} seconds and was stopped."

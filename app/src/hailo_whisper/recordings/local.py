@@ -93,8 +93,8 @@ class Local:
                 return await self._hear(path, recording, rules, progress)
         except EngineFailed as error:
             raise Failure(str(error)) from None
-        except Unavailable:
-            raise Stop(f"The engine has failed: {self._supervisor.reason}") from None
+        except Unavailable as error:
+            raise Stop(f"The engine has failed: {self._supervisor.reason or error}") from None
 
     async def _decode(self, path: Path, rules: Rules) -> Recording:
         wanted = cutting.detection(self._settings.vad)

@@ -7,7 +7,7 @@ import os
 import time
 from collections.abc import Iterator, Sequence
 
-from ..engines.failures import DeadlineExceeded, DeviceLost, EngineFailed, NoRoom, Unavailable, WorkerLost
+from ..engines.failures import DeadlineExceeded, DeviceLost, EngineFailed, NoRoom, Starved, Unavailable, WorkerLost
 from ..engines.handle import Item
 from ..engines.status import State
 from ..engines.supervisor import Supervisor
@@ -192,6 +192,10 @@ def _final(error: EngineFailed) -> Exception:
     if isinstance(error, NoRoom):
         return Unavailable(
             f"There is no memory for this now, not even for one window at a time: {error} Send it again in a moment.", 10
+        )
+    if isinstance(error, Starved):
+        return Unavailable(
+            f"There is too little memory for this now: {error}, twice. Send it again in a moment, or in shorter parts.", 10
         )
     if isinstance(error, WorkerLost):
         return EngineFailed(

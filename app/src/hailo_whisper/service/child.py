@@ -23,7 +23,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any
 
-from . import log
+from . import log, memory
 
 HEADER = struct.Struct(">I")
 # A batch has a descriptor for each request in it; the kernel takes 253 at once (SCM_MAX_FD).
@@ -50,6 +50,10 @@ _LINE = {"line": True}
 
 class ChildDied(Exception):
     """The child ended before it answered. The message says how."""
+
+
+class ChildStarved(ChildDied):
+    """The kernel ended the child, because there was too little memory for it."""
 
 
 class ChildTimeout(Exception):
@@ -119,7 +123,7 @@ class Line:
     `call` blocks; `ask` is the same for asyncio, on a thread that belongs to this line.
     """
 
-    def __init__(self, sock: socket.socket, name: str, ending: Callable[[], str]) -> None:
+    def __init__(self, sock: socket.socket, name: str, ending: Callable[[], int | None]) -> None:
         self._sock = sock
         self._name = name
         self._ending = ending
@@ -132,6 +136,7 @@ class Line:
         Raises ChildTimeout, after which the child is of no more use (a late answer would be taken for the next one's), or
         ChildDied.
         """
+        shortages = memory.shortages()
         end = time.monotonic() + deadline
         try:
             self._sock.settimeout(deadline)
@@ -141,7 +146,7 @@ class Line:
         except TimeoutError:
             raise ChildTimeout(f"{self._name} did not answer within {deadline:.0f} s") from None
         except (EOFError, OSError, ValueError):
-            raise ChildDied(f"{self._name} {self._ending()}") from None
+            raise self._death(shortages) from None
 
     async def ask(self, data: Mapping[str, Any], fds: Sequence[int] = (), *, deadline: float) -> Message:
         """Do `call` without blocking the event loop. When the caller is cancelled, the answer is awaited and thrown away."""
@@ -154,6 +159,17 @@ class Line:
         except asyncio.CancelledError:
             future.add_done_callback(_discard)
             raise
+
+    def _death(self, shortages: int) -> ChildDied:
+        """How the child died, who was asked when the kernel had ended so many processes for want of memory."""
+        status = self._ending()
+        if status is None:
+            return ChildDied(f"{self._name} closed its channel")
+        if status >= 0:
+            return ChildDied(f"{self._name} ended with status {status}")
+        if status == -signal.SIGKILL and memory.shortages() > shortages:
+            return ChildStarved(f"{self._name} was ended by the kernel for want of memory")
+        return ChildDied(f"{self._name} was killed by {signal.Signals(-status).name}")
 
     def shut(self) -> None:
         """Wake the thread that may be waiting in `call`, as closing would not."""
@@ -241,14 +257,12 @@ class Child:
         for line in self._lines:
             line.close()
 
-    def _ending(self) -> str:
+    def _ending(self) -> int | None:
+        """Its exit status, below 0 the signal that ended it; None while it lives on."""
         try:
-            status = self._process.wait(timeout=1)
+            return self._process.wait(timeout=1)
         except subprocess.TimeoutExpired:
-            return "closed its channel"
-        if status < 0:
-            return f"was killed by {signal.Signals(-status).name}"
-        return f"ended with status {status}"
+            return None
 
 
 def _discard(future: "Future[Message]") -> None:

@@ -1,11 +1,13 @@
 """How much memory this machine leaves to the service, and how much a process has of it."""
 
+import contextlib
 import os
 from collections.abc import Iterator
 from pathlib import Path
 
 MB = 1_000_000
 GROUPS = Path("/sys/fs/cgroup")
+COUNTED = Path("/proc/vmstat")
 
 
 def machine_mb() -> int:
@@ -21,6 +23,16 @@ def resident(pid: int) -> int:
     except OSError:
         return 0
     return int(pages) * os.sysconf("SC_PAGE_SIZE")
+
+
+def shortages() -> int:
+    """How many processes the kernel has ended for want of memory since the machine was started, in whichever control group; 0 where it does not say."""
+    with contextlib.suppress(OSError, ValueError):
+        for line in COUNTED.read_text(encoding="ascii").splitlines():
+            name, _, count = line.partition(" ")
+            if name == "oom_kill":
+                return int(count)
+    return 0
 
 
 def _limits(own: Path, groups: Path) -> Iterator[int]:

@@ -95,7 +95,7 @@ def enter() -> bool:
     # First, because qemu, which has none for the programs that it emulates, has a thread of its own in each of them.
     if libc.prctl(_PR_GET_SECCOMP, zero, zero, zero, zero) < 0:
         return False
-    if len(os.listdir("/proc/self/task")) != 1:  # noqa: PTH208
+    if len(os.listdir("/proc/self/task")) != 1:  # noqa: PTH208 - what a test replaces
         raise RuntimeError("a process is to be shut in before it has threads")
     program = filter_program(platform.machine(), os.getpid())
     code = ctypes.create_string_buffer(program, len(program))

@@ -18,6 +18,7 @@ from .schema import SCHEMA_VERSION, Settings, sections
 log = logging.getLogger(__name__)
 
 SOURCE = Path("/etc/hailo/hailo-whisper.yaml")
+LINE = "Mend that line."
 RENDERED = Path("hailo-whisper/hailo-whisper.json")
 PREFIX = "HAILO_WHISPER_"
 # The name that the voice pipelines and compose files of the field already use for the folder of the model.
@@ -64,7 +65,7 @@ def read(path: Path) -> dict[str, Any]:
     try:
         data = yaml.safe_load(text)
     except yaml.YAMLError as error:
-        raise ConfigurationInvalid(f"{path} is not valid YAML: {' '.join(str(error).split())}. Mend that line.") from None
+        raise ConfigurationInvalid(f"{path} is not valid YAML: {' '.join(str(error).split())}. {LINE}") from None
     if data is not None and not isinstance(data, dict):
         raise ConfigurationInvalid(f"{path}: the file must hold sections such as `server:`, not a {type(data).__name__}.")
     return data or {}
@@ -92,8 +93,9 @@ def load(path: Path | None = None, *, environ: Mapping[str, str] = os.environ, m
                 f"No configuration was found: looked for {', '.join(map(str, places))}. "
                 f"Run `hailo-whisper config render` to make it from {SOURCE}, or name a file with --config."
             )
-        path = _readable(path) if path else None
-    data = read(path) if path else {}
+        path, data = _rendered(path) if path else (None, {})
+    else:
+        data = read(path)
     # The file is checked by itself first, so that a mistake in it is told of by its own name.
     settings = parse(data, str(path)) if path else Settings()
     overrides = dict(_overrides(environ))
@@ -110,9 +112,10 @@ def kept(path: Path, version: int = SCHEMA_VERSION) -> Path:
     return path.with_name(f"{path.stem}.schema-{version}{path.suffix}")
 
 
-def _readable(path: Path) -> Path:
-    """The rendered file; the one of before it, when a newer version of the program has made it and that one is there."""
-    version = read(path).get("schema_version")
+def _rendered(path: Path) -> tuple[Path, dict[str, Any]]:
+    """The rendered file and what it holds; those of before it, when a newer version of the program has made it and that one is there."""
+    data = _whole(path)
+    version = data.get("schema_version")
     if isinstance(version, int) and version > SCHEMA_VERSION and kept(path).is_file():
         log.warning(
             "%s was made by a newer version (schema_version %s): %s is in force, which was before it. Mend %s, and run `hailo-whisper config render`.",
@@ -121,8 +124,28 @@ def _readable(path: Path) -> Path:
             kept(path),
             SOURCE,
         )
-        return kept(path)
-    return path
+        return kept(path), _whole(kept(path))
+    return path, data
+
+
+def _whole(path: Path) -> dict[str, Any]:
+    """What a rendered file holds. No person writes it, so what cannot be read in it is damage, and so is a file that is empty.
+
+    Taken for the defaults, that one would have the service forget its keys and its model after a power cut.
+    """
+    try:
+        data = read(path)
+    except ConfigurationInvalid as error:
+        if isinstance(error.__context__, OSError):
+            raise
+        fault = str(error).removesuffix(LINE).strip()
+    else:
+        if data or path.stat().st_size:
+            return data
+        fault = f"{path} is empty."
+    raise ConfigurationInvalid(
+        f"{fault} Run `hailo-whisper config render`, which makes it anew from {SOURCE}; the service goes on by itself then."
+    )
 
 
 def dump(settings: Settings) -> str:

@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass
 from typing import Any, Self
 
 from ..failure import Failure
-from ..service.child import Child, ChildDied, ChildTimeout, Message
+from ..service.child import Child, ChildDied, ChildStarved, ChildTimeout, Message
 from ..service.metrics import Metrics
 from .detection import Detection
 from .waveform import RATE, Waveform
@@ -23,6 +23,7 @@ IDLE_SECONDS = 3.0
 # Seconds for each second of the longest recording: what a slow machine takes that has other things to do.
 DEADLINE_FACTOR = 0.05
 CRASHED = "Audio file might be corrupted or unsupported: it crashed the decoder. Convert it, and send it again."
+STARVED = "There is too little memory to decode this now: the kernel ended the decoder, twice. Send it again in a moment."
 TOO_LONG = "The audio takes too long to decode. Send it in another format, or in parts."
 
 
@@ -36,6 +37,10 @@ class MediaRefused(Failure):
         super().__init__(message)
         self.code = code
         self.reason = reason
+
+
+class NoMemory(Failure):
+    """The kernel ended the decoder, because there was too little memory. The media may be sound; the message is for whoever sent it."""
 
 
 @dataclass(frozen=True)
@@ -102,7 +107,7 @@ class Decoder:
         """Decode media of any supported format, and find its speech, in spans of `longest` seconds at most.
 
         `media` is a descriptor, which stays the caller's. Without a detection all of the recording counts as speech. Raises
-        MediaRefused with a sentence for whoever sent it. A caller that is cancelled ends the process that worked for it.
+        MediaRefused or NoMemory with a sentence for whoever sent it. A caller that is cancelled ends the process that worked for it.
         """
         order = {
             "max_seconds": self._max_seconds,
@@ -162,6 +167,9 @@ class Decoder:
             return await self._try(Child(self._module), order, media)
         except ChildDied as error:
             log.warning("the decoder died over an upload: %s", error)
+            if isinstance(error, ChildStarved):
+                self._metrics.decode_failed("memory")
+                raise NoMemory(STARVED) from None
             raise MediaRefused(CRASHED, reason="crashed") from None
 
     async def _try(self, child: Child, order: Mapping[str, Any], media: int) -> Recording:

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from polling import eventually, until
 
-from hailo_whisper.service.child import Child, ChildDied, ChildTimeout
+from hailo_whisper.service.child import Child, ChildDied, ChildStarved, ChildTimeout
 from hailo_whisper.speech.waveform import memory
 
 ENOUGH = 20.0
@@ -49,6 +49,19 @@ def test_a_crash_is_told_of_by_its_signal(child: Child) -> None:
     with pytest.raises(ChildDied, match="child_program was killed by SIGKILL"):
         child.call({"do": "kill"}, deadline=ENOUGH)
     assert not child.alive
+
+
+@pytest.mark.usefixtures("short_memory")
+def test_one_that_the_kernel_ended_for_want_of_memory(child: Child) -> None:
+    with pytest.raises(ChildStarved, match="child_program was ended by the kernel for want of memory"):
+        child.call({"do": "kill"}, deadline=ENOUGH)
+
+
+@pytest.mark.usefixtures("short_memory")
+def test_one_that_ended_by_itself_while_others_lacked_memory(child: Child) -> None:
+    with pytest.raises(ChildDied, match="ended with status 7") as caught:
+        child.call({"do": "exit"}, deadline=ENOUGH)
+    assert not isinstance(caught.value, ChildStarved)
 
 
 def test_an_exit_is_told_of_by_its_status(child: Child) -> None:

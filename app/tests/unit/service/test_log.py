@@ -6,7 +6,6 @@ import re
 import subprocess
 import sys
 import warnings
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -15,16 +14,8 @@ from hailo_whisper.service import log
 
 
 @pytest.fixture(autouse=True)
-def logging_as_before(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    root = logging.getLogger()
-    handlers, level, hook = [*root.handlers], root.level, sys.excepthook
+def no_form(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(log.FORM, "")
-    yield
-    root.handlers[:] = handlers
-    root.setLevel(level)
-    sys.excepthook = hook
-    logging.captureWarnings(False)
-    log._transcripts = False
 
 
 @pytest.fixture

@@ -32,6 +32,16 @@ def test_a_group_without_a_limit(groups: Path) -> None:
     assert limits(groups) == []
 
 
+def test_what_the_kernel_ended_for_want_of_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert memory.shortages() >= 0
+    monkeypatch.setattr(memory, "COUNTED", tmp_path / "vmstat")
+    assert memory.shortages() == 0, "a kernel that does not say"
+    (tmp_path / "vmstat").write_text("pgmajfault 7\noom_kill 3\nswap_ra 1\n")
+    assert memory.shortages() == 3
+    (tmp_path / "vmstat").write_text("pgmajfault 7\n")
+    assert memory.shortages() == 0
+
+
 def test_a_machine_without_such_groups(groups: Path) -> None:
     (groups.parent / "own").write_text("12:memory:/user.slice\n1:name=systemd:/\n")
     assert limits(groups) == []

@@ -13,7 +13,7 @@ import pytest_asyncio
 from polling import eventually
 
 from hailo_whisper.service.metrics import Metrics
-from hailo_whisper.speech.decoder import Decoder, MediaRefused, Recording
+from hailo_whisper.speech.decoder import Decoder, MediaRefused, NoMemory, Recording
 from hailo_whisper.speech.detection import Detection
 from hailo_whisper.speech.waveform import memory
 
@@ -115,6 +115,19 @@ async def test_a_file_that_crashes_two_of_them_is_refused(
     with pytest.raises(MediaRefused, match=r"it crashed the decoder\. Convert it, and send it again"):
         await asking
     assert "died over an upload: " in caplog.text
+    assert await _decoded(decoder, clip_wav) == pytest.approx(5.3)
+
+
+@pytest.mark.usefixtures("short_memory")
+async def test_want_of_memory_is_no_fault_of_the_file(decoder: Decoder, clip_wav: bytes) -> None:
+    await _decoded(decoder, clip_wav)
+    os.kill(_pid(decoder), signal.SIGSTOP)
+    asking = asyncio.create_task(_decode(decoder, clip_wav))
+    await _killed_under_way(decoder)
+    await eventually(lambda: decoder.pids)
+    await _killed_under_way(decoder)
+    with pytest.raises(NoMemory, match=r"too little memory to decode this now: .* Send it again in a moment\."):
+        await asking
     assert await _decoded(decoder, clip_wav) == pytest.approx(5.3)
 
 

@@ -45,10 +45,13 @@ def _layout(migrated: configuration.Migrated) -> Finding:
 
 
 def _mistakes(check: str, error: Failure) -> list[Finding]:
-    """A finding for each line; each says what may have been meant."""
-    return [
-        broken(check, line, f"Mend it (`hailo-whisper config check` looks again). {RENDER}") for line in str(error).splitlines()
-    ]
+    """A finding for each line; each says what may have been meant, or which command mends it."""
+    findings = []
+    for line in str(error).splitlines():
+        found, run, cure = line.partition(" Run `")
+        mend = f"Mend it (`hailo-whisper config check` looks again). {RENDER}"
+        findings.append(broken(check, found, f"{run.strip()}{cure}" if run else mend))
+    return findings
 
 
 def generated(patient: Patient) -> list[Finding]:

@@ -81,7 +81,7 @@ def admit(config: Path | None, root: Path, asking: Ask = ask) -> Patient:
         settings = configuration.load(config, missing_ok=True)
     except Failure:
         # A check of its own says what is wrong with them.
-        settings = Settings()
+        settings = _meant(config, root)
     found = units.survey(root, asking)
     user = accounts.user(root, (found.service.user if found else "") or SERVICE_USER)
     if user and found:
@@ -99,6 +99,14 @@ def admit(config: Path | None, root: Path, asking: Ask = ask) -> Patient:
         hailo.ask_binding,
         os.geteuid() == 0,
     )
+
+
+def _meant(config: Path | None, root: Path) -> Settings:
+    """What the settings are to be where those in force cannot be read: what people have written, or the defaults."""
+    try:
+        return configuration.parse(configuration.read(config or root / configured.SOURCE), f"/{configured.SOURCE}")
+    except Failure:
+        return Settings()
 
 
 def bounded(work: dict[str, Callable[[], list[Result]]], seconds: float) -> dict[str, list[Result] | Finding]:

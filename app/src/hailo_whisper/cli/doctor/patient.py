@@ -33,7 +33,7 @@ class Patient:
     config: Path | None
     """The configuration that was asked for; None: the one that the service finds."""
     settings: Settings
-    """Those in force, or the defaults where they cannot be read."""
+    """Those in force; where they cannot be read, those that people have written, or the defaults."""
     machine: Machine
     """As the service sees it, by its user and groups."""
     cpu: Cpu

@@ -7,7 +7,11 @@ from .patient import KINDS, Patient
 from .units import SERVICE, SOCKET
 
 START = f"`systemctl enable --now {SOCKET} {SERVICE}`"
-LINES = "3"
+LINES = 3
+LOOKED = "12"
+"""Lines of the journal in which those of the service are looked for."""
+SYSTEMDS = (f"{SERVICE}: ", "Failed to start ", "Started ", "Starting ", "Stopped ", "Stopping ")
+"""How the lines begin that systemd adds to each attempt."""
 BRINGS = {
     "hailo": "Let it in by the drop-in 10-hailo.conf: the package hailo-whisper-accel-hailo brings it, or the role accelerator (hailo_whisper_accelerator: hailo).",
     "nvidia": "Let it in by the drop-in 10-nvidia.conf: the package hailo-whisper-accel-nvidia brings it, or the role accelerator (hailo_whisper_accelerator: nvidia).",
@@ -41,7 +45,7 @@ def unit(patient: Patient) -> list[Finding]:
         return [
             broken(
                 "unit",
-                f"it ends and is started again ({restarts} times so far). {_last_lines(patient)}",
+                f"it ends and is started again ({restarts} times so far, result: {service.result or '?'}). {_last_lines(patient)}",
                 "Put that right: it goes on by itself.",
             )
         ]
@@ -78,10 +82,13 @@ def device(patient: Patient) -> list[Finding]:
 
 
 def _last_lines(patient: Patient) -> str:
-    said = patient.ask(["journalctl", "-u", SERVICE, "-n", LINES, "-o", "cat", "--no-pager", "-q"])
+    said = patient.ask(["journalctl", "-u", SERVICE, "-n", LOOKED, "-o", "cat", "--no-pager", "-q"])
     if not said:
         return f"`journalctl -u {SERVICE}` says why{'' if patient.is_root else ', to root'}."
-    return "The log ends with: " + " / ".join(_message(line) for line in said.splitlines())
+    lines = said.splitlines()
+    # Why it ends is in what the service itself said; where it did not come to that, in what systemd said.
+    own = [line for line in lines if not line.startswith(SYSTEMDS)]
+    return "The log ends with: " + " / ".join(_message(line) for line in (own or lines)[-LINES:])
 
 
 def _message(line: str) -> str:

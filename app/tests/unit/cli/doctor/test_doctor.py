@@ -13,7 +13,7 @@ import pytest
 from machines import FakeMachine
 
 from hailo_whisper.cli import doctor, main
-from hailo_whisper.cli.doctor import examination, report
+from hailo_whisper.cli.doctor import configured, examination, report
 from hailo_whisper.cli.doctor.finding import Finding, State, broken, ok, warning, worst
 from hailo_whisper.cli.doctor.patient import ask
 from hailo_whisper.cli.engines import Decision
@@ -163,6 +163,25 @@ def test_a_configuration_that_is_broken_hides_nothing_else(machine: FakeMachine,
     assert patient.settings.server.port == 11437
     assert patient.user
     assert patient.user.name == "hailo-whisper"
+
+
+def test_a_rendered_file_that_is_damaged_hides_nothing_of_what_is_meant(
+    machine: FakeMachine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
+    rendered = tmp_path / "hailo-whisper/hailo-whisper.json"
+    rendered.parent.mkdir()
+    rendered.write_bytes(bytes(300))
+    machine.write("etc/hailo/hailo-whisper.yaml", "model: {name: tiny.en}\n")
+    patient = examination.admit(None, machine.root)
+    assert patient.settings.model.name == "tiny.en", "of the default nobody wants to know that it is missing"
+    found = configured.valid(patient)
+    assert [(each.check, each.state) for each in found] == [
+        ("configuration", State.OK),
+        ("configuration-in-force", State.BROKEN),
+    ]
+    assert str(found[1].cure).startswith("Run `hailo-whisper config render`, which makes it anew from ")
+    assert "Run" not in found[1].found
 
 
 def test_the_units_user_and_groups_are_the_ones_that_count(machine: FakeMachine) -> None:

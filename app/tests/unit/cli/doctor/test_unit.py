@@ -78,6 +78,16 @@ def test_a_failed_one_shows_the_last_lines_of_the_log(machine: FakeMachine) -> N
     assert found.found.endswith("`journalctl -u hailo-whisper.service` says why, to root.")
 
 
+def test_what_systemd_adds_does_not_hide_what_the_service_said(machine: FakeMachine) -> None:
+    again = WELL | {"SubState": "auto-restart", "NRestarts": "7", "Result": "exit-code"}
+    systemds = "hailo-whisper.service: Failed with result 'exit-code'.\nFailed to start hailo-whisper.service - hailo-whisper."
+    log = f"hailo-whisper: There is no /etc/x.\n{systemds}"
+    (found,) = unit.unit(patient(machine, service=again, said={"journalctl": log}))
+    assert found.found.endswith("(7 times so far, result: exit-code). The log ends with: hailo-whisper: There is no /etc/x.")
+    (found,) = unit.unit(patient(machine, service=again, said={"journalctl": systemds}))
+    assert found.found.endswith("Failed to start hailo-whisper.service - hailo-whisper.")
+
+
 class TestDevice:
     def test_nothing_to_let_in(self, machine: FakeMachine) -> None:
         assert unit.device(patient(machine, service=WELL)) == []
