@@ -12,6 +12,7 @@ import uuid
 from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import httpx
 import httpx2
@@ -144,16 +145,21 @@ def load(url: str, trusting: ssl.SSLContext, capfd: pytest.CaptureFixture[str], 
     assert {name: answered[name] for name in load.sent if answered[name] != 1} == {}
 
 
+def log() -> list[dict[str, Any]]:
+    """The gateway's lines of the requests that were sent by clients of a load."""
+    lines = on(GATEWAY, "journalctl --unit=haproxy.service --output=cat --no-pager --grep=load-").splitlines()
+    return [json.loads(line) for line in lines if line.startswith("{")]
+
+
 def answers() -> Counter[str]:
     """How often each request was answered with its words, by the gateway's log."""
-    lines = on(GATEWAY, "journalctl --unit=haproxy.service --output=cat --no-pager --grep=load-").splitlines()
-    read = [json.loads(line) for line in lines if line.startswith("{")]
-    return Counter(line["client_request_id"] for line in read if line["status"] == 200)
+    return Counter(line["client_request_id"] for line in log() if line["status"] == 200)
 
 
-def test_the_playbook_changes_nothing_when_nothing_has_changed() -> None:
+def playbook(name: str, *arguments: str) -> str:
+    """What a playbook says that came to a good end."""
     done = subprocess.run(
-        ["ansible-playbook", "--inventory", INVENTORY, "playbooks/gateway.yml"],
+        ["ansible-playbook", "--inventory", INVENTORY, f"playbooks/{name}", *arguments],
         cwd=PROJECT,
         env=os.environ | {"ANSIBLE_NOCOLOR": "1", "ANSIBLE_CONFIG": str(PROJECT / "ansible.cfg")},
         stdin=subprocess.DEVNULL,
@@ -162,8 +168,13 @@ def test_the_playbook_changes_nothing_when_nothing_has_changed() -> None:
         check=False,
     )
     assert done.returncode == 0, done.stdout + done.stderr
-    assert "changed=0" in done.stdout
-    assert f"{NODES[0]}" in done.stdout, "it shows the appliances"
+    return done.stdout
+
+
+def test_the_playbook_changes_nothing_when_nothing_has_changed() -> None:
+    said = playbook("gateway.yml")
+    assert "changed=0" in said
+    assert NODES[0] in said, "it shows the appliances"
 
 
 def test_the_files_are_roots_and_the_key_is_roots_alone() -> None:
@@ -178,6 +189,21 @@ def test_nobody_comes_in_without_a_key(url: str, trusting: ssl.SSLContext) -> No
     with httpx.Client(verify=trusting, trust_env=False, timeout=30) as client:
         assert client.get(f"{url}/v1/models").status_code == 401
         assert client.get(f"{url}/v1/models", headers={"authorization": f"Bearer {KEY}"}).json()["data"][0]["id"] == "tiny.en"
+
+
+def test_it_tells_prometheus_of_its_machines_and_its_certificate() -> None:
+    """By the names that the alerts know, in this version of HAProxy too."""
+    ask = "import sys, urllib.request as u; print(u.urlopen(f'http://127.0.0.1:8405/{sys.argv[1]}').read().decode())"
+    told = on(GATEWAY, f'python3 -c "{ask}" metrics')
+    for line in (
+        f'haproxy_server_status{{proxy="appliances",server="{NODES[0]}",state="UP"}} 1',
+        'haproxy_backend_status{proxy="appliances",state="UP"} 1',
+        'haproxy_frontend_http_responses_total{proxy="gateway",code="5xx"} 0',
+        "haproxy_process_max_connections 4000",
+    ):
+        assert line in told
+    ends = on(GATEWAY, f'python3 -c "{ask}" certificate').split()[-1]
+    assert 800 < (float(ends) - time.time()) / 86400 < 826
 
 
 def test_a_server_that_is_killed(load: Load) -> None:
@@ -253,6 +279,14 @@ def test_a_machine_whose_disks_are_full(load: Load) -> None:
 
 
 def test_all_of_them_had_their_share() -> None:
-    lines = on(GATEWAY, "journalctl --unit=haproxy.service --output=cat --no-pager --grep=load-").splitlines()
-    shares = Counter(json.loads(line)["appliance"] for line in lines if line.startswith("{"))
+    shares = Counter(line["appliance"] for line in log())
     assert min(shares[name] for name in NODES) > sum(shares.values()) / 10, shares
+
+
+def test_a_machine_that_is_taken_off_for_good(load: Load) -> None:
+    """It has finished what it had: nobody had to send a request again."""
+    said = playbook("decommission.yml", "--limit", NODES[2], "--extra-vars", "hailo_whisper_decommission=1")
+    assert f"changed: [{NODES[2]} -> {GATEWAY}" in said
+    assert ready() == set(NODES[:2])
+    load.more()
+    assert [line for line in log() if line["client_request_id"] in load.sent and line["status"] != 200] == []
