@@ -344,7 +344,17 @@ def test_pip_and_venv_write_into_no_file_that_is_kept(host: Host, tmp_path: Path
             archive.writestr(f"{inside}/WHEEL", "Wheel-Version: 1.0\nGenerator: us\nRoot-Is-Purelib: true\nTag: py3-none-any\n")
             archive.writestr(f"{inside}/entry_points.txt", "[console_scripts]\nhailo-whisper = hailo_whisper.server:main\n")
             archive.writestr(f"{inside}/RECORD", "")
-        pip = [tree / "bin/python", "-m", "pip", "install", "--quiet", "--no-index", "--no-deps", "--force-reinstall", wheel]
+        pip = [
+            str(tree / "bin/python"),
+            "-m",
+            "pip",
+            "install",
+            "--quiet",
+            "--no-index",
+            "--no-deps",
+            "--force-reinstall",
+            str(wheel),
+        ]
         subprocess.run(pip, check=True)
         # What is put back is asked to render the configuration.
         host.program("hailo-whisper", "echo unchanged /etc/xdg", f"{tree}/bin")
