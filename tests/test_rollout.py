@@ -1,9 +1,13 @@
 """What a roll-out keeps of a host and puts back (roles/rollout/files/rollout.py), who it takes when (its filters), and what it says at the end."""
 
+import http.server
 import importlib.util
 import json
+import shutil
 import subprocess
 import sys
+import threading
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
@@ -11,6 +15,7 @@ from typing import Any
 
 import pytest
 
+PROJECT = Path(__file__).resolve().parent.parent
 SITE = "opt/hailo-whisper/venv/lib/python3.11/site-packages"
 UNIT = "usr/lib/systemd/system/hailo-whisper.service"
 FILES = {
@@ -278,3 +283,90 @@ def test_the_summary(project: Path) -> None:
         "1 of 2 as they should be, and 1 could not be reached: run the same again when they can."
     )
     assert plugin.closing(plugin.rows({"a": hosts["a"]}, {}, {}), good) == "1 of 1 as they should be."
+
+
+class Hearing(http.server.BaseHTTPRequestHandler):
+    """A service that hears right as often as `right` says, and then something else."""
+
+    right = 3
+
+    def do_POST(self) -> None:
+        self.rfile.read(int(self.headers["content-length"]))
+        type(self).right -= 1
+        clip = PROJECT / "app/src/hailo_whisper/data/clip.txt"
+        body = json.dumps({"text": clip.read_text() if self.right >= 0 else "Nothing of the kind."}).encode()
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_: object) -> None:
+        """Say nothing."""
+
+
+def test_who_is_watched_is_asked_until_an_answer_is_wrong(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Hearing, "right", 3)
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Hearing) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+
+        def heard(*more: str) -> Any:
+            program = PROJECT / "roles/service/files/transcribe.py"
+            done = subprocess.run(
+                [sys.executable, program, f"http://127.0.0.1:{server.server_address[1]}", "/nowhere", *more],
+                env={"PYTHONPATH": str(PROJECT / "app/src")},
+                capture_output=True,
+                text=True,
+                check=True,
+            )
+            return json.loads(done.stdout)
+
+        assert heard()["missing"] == []
+        assert len(heard("200", "0.01")["missing"]) > 1
+        assert Hearing.right == -1, "three were right, and the first wrong one was the last"
+        monkeypatch.setattr(Hearing, "right", 1000)
+        assert heard("0.3", "0.1")["missing"] == []
+        assert Hearing.right < 999
+        server.shutdown()
+
+
+def test_pip_and_venv_write_into_no_file_that_is_kept(host: Host, tmp_path: Path) -> None:
+    """The environment is kept by links to its files, which the next installation must not change."""
+    tree = host.root / "opt/hailo-whisper/venv"
+    shutil.rmtree(tree)
+    subprocess.run([sys.executable, "-m", "venv", tree], check=True)
+
+    def install(version: str) -> None:
+        wheel = tmp_path / f"hailo_whisper-{version}-py3-none-any.whl"
+        with zipfile.ZipFile(wheel, "w") as archive:
+            inside = f"hailo_whisper-{version}.dist-info"
+            archive.writestr("hailo_whisper/server.py", version)
+            archive.writestr(f"{inside}/METADATA", f"Metadata-Version: 2.1\nName: hailo-whisper\nVersion: {version}\n")
+            archive.writestr(f"{inside}/WHEEL", "Wheel-Version: 1.0\nGenerator: us\nRoot-Is-Purelib: true\nTag: py3-none-any\n")
+            archive.writestr(f"{inside}/entry_points.txt", "[console_scripts]\nhailo-whisper = hailo_whisper.server:main\n")
+            archive.writestr(f"{inside}/RECORD", "")
+        pip = [
+            str(tree / "bin/python"),
+            "-m",
+            "pip",
+            "install",
+            "--quiet",
+            "--no-index",
+            "--no-deps",
+            "--force-reinstall",
+            str(wheel),
+        ]
+        subprocess.run(pip, check=True)
+        # What is put back is asked to render the configuration.
+        host.program("hailo-whisper", "echo unchanged /etc/xdg", f"{tree}/bin")
+
+    install("1.0")
+    host.call("begin", entry={"to": "2.0"})
+    (server,) = tree.glob("lib/python3*/site-packages/hailo_whisper/server.py")
+    assert server.stat().st_nlink == 2, "it takes no room"
+    (tree / "bin/hailo-whisper").unlink()
+    install("2.0")
+    assert host.call("look")["version"] == "2.0"
+    subprocess.run([sys.executable, "-m", "venv", "--clear", tree], check=True)
+    assert host.call("back")["version"] == "1.0"
+    assert host.call("look")["version"] == "1.0"
+    assert server.read_text() == "1.0"
