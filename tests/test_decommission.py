@@ -240,6 +240,8 @@ def test_every_file_that_the_roles_place_is_known(project: Path, tmp_path: Path)
         for path in (project / "roles").glob("*/vars/main.yml")
         if path.parts[-3] not in ("monitoring", "gateway")
     )
+    # What a roll-out calls at the gateway is the gateway's.
+    texts = texts.replace("/usr/local/sbin/hailo-whisper-gateway", "")
     placed += re.findall(r"(/(?:opt|usr|etc|var)/[\w./-]*hailo[-_]whisper[\w./-]*)", texts)
     assert len(placed) > 10
     # The folders are made by what lies in them.

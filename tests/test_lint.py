@@ -53,6 +53,16 @@ LINTERS = {
     "mypy-molecule-airgap": ["env", "MYPYPATH=../../default/tests", "mypy", "--strict", "--config-file=", *UNTYPED, "."],
     "mypy-molecule-upgrade": ["env", "MYPYPATH=../../default/tests", "mypy", "--strict", "--config-file=", *UNTYPED, "."],
     "mypy-molecule-fleet": ["env", "MYPYPATH=../../default/tests", "mypy", "--strict", "--config-file=", *UNTYPED, "."],
+    "mypy-molecule-rollout": ["env", "MYPYPATH=../../default/tests", "mypy", "--strict", "--config-file=", *UNTYPED, "."],
+    "mypy-molecule-chaos": [
+        "env",
+        "MYPYPATH=../../default/tests:../../upgrade/tests",
+        "mypy",
+        "--strict",
+        "--config-file=",
+        *UNTYPED,
+        ".",
+    ],
     "yamllint": ["yamllint", "--strict", "."],
     "ansible-lint": ["ansible-lint", "--offline"],
     "shellcheck": ["shellcheck", "--external-sources", "--source-path=."],
@@ -67,6 +77,8 @@ FOLDERS = {
     "mypy-molecule-airgap": "molecule/airgap/tests",
     "mypy-molecule-upgrade": "molecule/upgrade/tests",
     "mypy-molecule-fleet": "molecule/fleet/tests",
+    "mypy-molecule-rollout": "molecule/rollout/tests",
+    "mypy-molecule-chaos": "molecule/chaos/tests",
 }
 
 

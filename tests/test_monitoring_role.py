@@ -28,6 +28,9 @@ HOSTS: dict[str, dict[str, Any]] = {
     "cellar": {"hailo_whisper_metrics_address": "gateway.example:443", "hailo_whisper_metrics_scheme": "https"},
 }
 
+# The gateway's own, beside HAProxy's.
+CERTIFICATE = "hailo_whisper_gateway_certificate_not_after_seconds"
+
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
@@ -36,8 +39,12 @@ def folder(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def playbook(project: Path, tmp_path: Path, folder: Path) -> Playbook:
-    def run(*arguments: str, hosts: dict[str, Any] = HOSTS, **variables: Any) -> "subprocess.CompletedProcess[str]":
-        inventory = {"hailo_whisper": {"hosts": hosts, "vars": {"ansible_connection": "ssh"}}}
+    def run(
+        *arguments: str, hosts: dict[str, Any] = HOSTS, gateways: dict[str, Any] | None = None, **variables: Any
+    ) -> "subprocess.CompletedProcess[str]":
+        inventory: dict[str, Any] = {"hailo_whisper": {"hosts": hosts, "vars": {"ansible_connection": "ssh"}}}
+        if gateways:
+            inventory["hailo_whisper_gateway"] = {"hosts": gateways}
         (tmp_path / "hosts.yml").write_text(json.dumps(inventory))
         (tmp_path / "variables.json").write_text(json.dumps({"hailo_whisper_monitoring_folder": str(folder)} | variables))
         command = ["ansible-playbook", "--inventory", str(tmp_path / "hosts.yml"), "playbooks/monitoring.yml", *arguments]
@@ -106,15 +113,43 @@ def test_the_targets_are_those_of_the_inventory(playbook: Playbook, folder: Path
         assert changed(again) == 0
 
 
+def test_the_gateways_are_targets_too(playbook: Playbook, folder: Path) -> None:
+    gateways = {
+        "tower": {
+            "ansible_host": "192.0.2.20",
+            "hailo_whisper_gateway_statistics": "*:8405",
+            "hailo_whisper_metrics_labels": {"site": "north"},
+        },
+        "mill": {"ansible_host": "mill.example", "hailo_whisper_gateway_statistics": "[2001:db8::2]:9101"},
+        "barn": {"hailo_whisper_metrics_address": "barn.example:80"},
+        "silo": {"hailo_whisper_gateway_statistics": ""},
+        "shed": {},
+        # Prometheus itself runs there.
+        "localhost": {"ansible_connection": "local"},
+    }
+    done = playbook(gateways=gateways)
+    assert changed(done) > 0
+    assert targets(folder / "gateways.json") == {
+        "tower": ("192.0.2.20:8405", {"site": "north"}),
+        "mill": ("[2001:db8::2]:9101", {}),
+        "barn": ("barn.example:80", {}),
+        "localhost": ("127.0.0.1:8405", {}),
+    }
+    assert "shed: only the gateway itself reaches its statistics, so Prometheus will not ask for them." in done.stdout
+    assert changed(playbook()) > 0
+    assert targets(folder / "gateways.json") == {}
+
+
 def test_a_configuration_that_uses_it_is_one(playbook: Playbook, folder: Path, tmp_path: Path) -> None:
     playbook(hailo_whisper_monitoring_key="sk-metrics", hailo_whisper_monitoring_ca_file="/etc/ssl/certs/ca-certificates.crt")
     scrape = load(folder / "scrape.yml")
     (folder / "prometheus.yml").write_text(json.dumps(scrape | {"rule_files": ["rules.yml"]}))
     said = promtool("check", "config", str(folder / "prometheus.yml"))
-    assert "17 rules found" in said
-    service, node = scrape["scrape_configs"]
+    assert "24 rules found" in said
+    service, node, gateway, certificate = scrape["scrape_configs"]
     assert service["authorization"] == {"credentials_file": "key"}
-    assert "authorization" not in node
+    # The others ask for none, and need not know it.
+    assert not [job for job in (node, gateway, certificate) if "authorization" in job]
     assert service["tls_config"] == {"ca_file": "/etc/ssl/certs/ca-certificates.crt"}
     assert (folder / "key").read_text() == "sk-metrics"
     assert stat.S_IMODE((folder / "key").stat().st_mode) == 0o640
@@ -175,7 +210,7 @@ def test_the_configuration_of_debians_prometheus(project: Path, tmp_path: Path, 
         check=False,
     )
     assert done.returncode == 0, done.stdout + done.stderr
-    assert "17 rules found" in promtool("check", "config", str(to))
+    assert "24 rules found" in promtool("check", "config", str(to))
     written = load(to)
     assert written["global"] == {"scrape_interval": "7s", "evaluation_interval": "7s"}
     assert written["alerting"]["alertmanagers"] == [{"static_configs": [{"targets": ["alerts:9093"]}]}]
@@ -239,6 +274,6 @@ def test_every_metric_that_is_asked_for_is_one_that_the_server_has(project: Path
     manual = (project / "docs/operations.md").read_text(encoding="utf-8")
     known = set(re.findall(r"^\| `(hailo_whisper_\w+)` \| \w+ \|", manual, re.MULTILINE))
     asked = [rule["expr"] for rule in alerts(project).values()] + expressions(project)
-    names = {name for text in asked for name in re.findall(r"\bhailo_whisper_\w+", text)}
+    names = {name for text in asked for name in re.findall(r"\bhailo_whisper_\w+", text)} - {CERTIFICATE}
     assert len(names) > 10
     assert {re.sub(r"_(bucket|sum|count)$", "", name) for name in names} <= known

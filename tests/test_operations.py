@@ -22,7 +22,9 @@ def rows(title: str) -> list[list[str]]:
 def code() -> str:
     """All that may say something, with the parts of a sentence joined that stand on several lines."""
     paths = [*(PROJECT / "app/src").rglob("*.py"), *(PROJECT / "playbooks").rglob("*.*"), *(PROJECT / "plugins").rglob("*.py")]
-    paths += [path for path in (PROJECT / "roles").rglob("*") if path.suffix in (".py", ".yml")]
+    paths += [
+        path for path in (PROJECT / "roles").rglob("*") if path.suffix in (".py", ".yml") or path.name == "hailo-whisper-gateway"
+    ]
     text = "\n".join(path.read_text(encoding="utf-8", errors="replace") for path in paths)
     text = re.sub(r"""["']\s*\n\s*[fr]?["']""", "", text)
     text = re.sub(r"""'\s*\n?\s*~ '""", "", text)
@@ -48,7 +50,7 @@ def test_every_playbook_that_it_names_is_there_and_none_is_forgotten() -> None:
     named = set(re.findall(r"playbooks/(\w+)\.yml", PAGE))
     there = {path.stem for path in (PROJECT / "playbooks").glob("*.yml")}
     assert named <= there
-    everyday = {"site", "verify", "monitoring", "report", "backup", "restore", "decommission", "pull"}
+    everyday = {"site", "verify", "monitoring", "report", "backup", "restore", "decommission", "pull", "rollout", "rollback"}
     assert everyday <= set(re.findall(r"playbooks/(\w+)\.yml", section("The first day, and those after it")))
 
 

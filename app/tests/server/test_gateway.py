@@ -202,6 +202,8 @@ class TestItself:
             in httpx.get(f"{base}/metrics", trust_env=False).text
         )
         assert "Statistics Report" in httpx.get(base, trust_env=False).text
+        # Plain HTTP has none.
+        assert httpx.get(f"{base}/certificate", trust_env=False).text == "# No certificate.\n"
 
     @pytest.mark.parametrize("sent", [b"this is no HTTP\r\n\r\n", b"GET / HTTP/1.1\r\nX: " + b"x" * 40_000 + b"\r\n\r\n"])
     def test_what_is_no_http_reaches_nobody(self, front: Gateway, played: list[Appliance], sent: bytes) -> None:

@@ -1,4 +1,4 @@
-"""A Prometheus of Debian's, configured by the role `monitoring`, that watches a server of this tree: what its rules see, and their alerts."""
+"""A Prometheus of Debian's, configured by the role `monitoring`, that watches a server of this tree and a gateway before it: what its rules see."""
 
 import contextlib
 import json
@@ -14,6 +14,7 @@ from typing import Any
 import httpx
 import pytest
 import yaml
+from gateways import Gateway, gateway
 from polling import until
 from serving import free_port, server_process
 
@@ -53,14 +54,16 @@ def running(folder: Path, *command: str) -> Iterator[None]:
             process.wait()
 
 
-def write(folder: Path, port: int, node: int) -> None:
-    """What the role writes for a fleet of one machine, which is this one."""
+def write(folder: Path, port: int, node: int, front: Gateway) -> None:
+    """What the role writes for a fleet of one machine, which is this one, and the gateway before it."""
     kitchen = {
         "ansible_host": "127.0.0.1",
         "hailo_whisper_config": {"server": {"host": "0.0.0.0", "port": port}},
         "hailo_whisper_node_port": node,
     }
-    (folder / "hosts.yml").write_text(json.dumps({"hailo_whisper": {"hosts": {"kitchen": kitchen}}}))
+    tower = {"hailo_whisper_metrics_address": f"127.0.0.1:{front.statistics}"}
+    inventory = {"hailo_whisper": {"hosts": {"kitchen": kitchen}}, "hailo_whisper_gateway": {"hosts": {"tower": tower}}}
+    (folder / "hosts.yml").write_text(json.dumps(inventory))
     command = ["ansible-playbook", "--inventory", str(folder / "hosts.yml"), "playbooks/monitoring.yml"]
     done = subprocess.run(
         [*command, "--extra-vars", json.dumps({"hailo_whisper_monitoring_folder": str(folder)})],
@@ -114,6 +117,12 @@ class Prometheus:
 
 
 @pytest.fixture
+def stack() -> Iterator[contextlib.ExitStack]:
+    with contextlib.ExitStack() as stack:
+        yield stack
+
+
+@pytest.fixture
 def exporter(tmp_path: Path) -> Iterator[int]:
     """The port of a node exporter."""
     port = free_port()
@@ -121,10 +130,14 @@ def exporter(tmp_path: Path) -> Iterator[int]:
         yield port
 
 
-def test_the_rules_see_what_a_server_does(tmp_path: Path, model_folder: Path, exporter: int) -> None:
+def test_the_rules_see_what_a_server_does(tmp_path: Path, model_folder: Path, exporter: int, stack: contextlib.ExitStack) -> None:
     folder, port, own = tmp_path / "prometheus", free_port(), free_port()
     folder.mkdir()
-    write(folder, port, exporter)
+    # As the role reads it when there is TLS.
+    known = {"__gateway_ends": {"stdout": "notAfter=2099-01-01 00:00:00Z"}}
+    machines = {"kitchen": {"hailo_whisper_gateway_address": f"127.0.0.1:{port}"}}
+    front = stack.enter_context(gateway(tmp_path / "gateway", machines, {"inter 2s": "inter 200ms"}, **known))
+    write(folder, port, exporter, front)
     expressions = hasten(folder)
     away = model_folder.rename(tmp_path / "away")
     command = [
@@ -138,10 +151,17 @@ def test_the_rules_see_what_a_server_does(tmp_path: Path, model_folder: Path, ex
 
         # Without a model.
         def refused() -> bool:
-            return prometheus.firing() == {"HailoWhisperNotReady", "HailoWhisperModelFailed", "HailoWhisperErrors"}
+            return prometheus.firing() == {
+                "HailoWhisperNotReady",
+                "HailoWhisperModelFailed",
+                "HailoWhisperErrors",
+                "HailoWhisperGatewayNobody",
+                "HailoWhisperGatewayMachine",
+                "HailoWhisperGatewayErrors",
+            }
 
         until(lambda: _answers(server.client))
-        until(lambda: server.transcribe().status_code == 503 and refused())
+        until(lambda: server.transcribe().status_code == front.client.get("/v1/models").status_code == 503 and refused())
         alert = prometheus.alert("HailoWhisperNotReady")
         assert alert["labels"]["instance"] == "kitchen"
         assert alert["annotations"]["summary"] == "kitchen is not ready."
@@ -150,7 +170,12 @@ def test_the_rules_see_what_a_server_does(tmp_path: Path, model_folder: Path, ex
         # With one.
         away.rename(model_folder)
         until(server.ready)
-        until(lambda: server.transcribe().status_code == 200 and not prometheus.firing())
+        until(lambda: front.ready() == {"kitchen"})
+        until(
+            lambda: (
+                server.transcribe().status_code == front.client.get("/v1/models").status_code == 200 and not prometheus.firing()
+            )
+        )
         (told,) = prometheus.query("hailo_whisper_model_info")
         assert told["metric"] == {
             "__name__": "hailo_whisper_model_info",
@@ -168,11 +193,23 @@ def test_the_rules_see_what_a_server_does(tmp_path: Path, model_folder: Path, ex
         # Every expression without its threshold finds something, so that it would fire if that were beyond.
         def blind() -> set[str]:
             found = {name: re.sub(r"\s*(==|>|<) [\d.]+\s*(and .*)?$", "", text) for name, text in expressions.items()}
-            return {name for name, text in found.items() if server.transcribe() and not prometheus.query(text)}
+            return {
+                name
+                for name, text in found.items()
+                if server.transcribe() and front.client.get("/v1/models") and not prometheus.query(text)
+            }
 
         # Not every machine has a thermometer.
         until(lambda: blind() | {"HailoWhisperHot"} == SILENT)
         assert not prometheus.firing()
+
+        # Taken out at the gateway, which has nobody else.
+        assert front.command("drain", "kitchen").returncode == 0
+        until(lambda: prometheus.firing() == {"HailoWhisperGatewayDrained", "HailoWhisperGatewayNobody"})
+        assert front.command("ready", "kitchen").returncode == 0
+        until(lambda: not prometheus.firing())
+        (ends,) = prometheus.query("hailo_whisper_gateway_certificate_not_after_seconds")
+        assert (ends["metric"]["instance"], ends["value"][1]) == ("tower", "4070908800")
 
         # The inventory has changed, and the machine has not.
         services = json.loads((folder / "services.json").read_text())
@@ -181,7 +218,8 @@ def test_the_rules_see_what_a_server_does(tmp_path: Path, model_folder: Path, ex
         until(lambda: prometheus.firing() == {"HailoWhisperWrongModel"})
 
         server.process.terminate()
-        until(lambda: prometheus.firing() == {"HailoWhisperDown"})
+        front.process.terminate()
+        until(lambda: prometheus.firing() == {"HailoWhisperDown", "HailoWhisperGatewayDown"})
 
 
 def _answers(client: httpx.Client) -> bool:

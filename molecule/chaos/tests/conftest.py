@@ -24,7 +24,7 @@ from testinfra.host import Host
 MOLECULE = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(MOLECULE / "default/tests"), str(MOLECULE / "upgrade/tests"), str(Path(__file__).resolve().parent)]
 
-from service import CLIP, Service, words
+from service import CLIP, Service, words  # noqa: E402
 
 # The power cut last, because the machine is another one after it.
 ORDER = [

@@ -8,10 +8,10 @@ from collections.abc import Iterator
 from email.utils import parsedate_to_datetime
 
 import pytest
-from testinfra.host import Host
-
 from appliance import UNIT, WORKER, child_pid, main_pid
 from load import Load
+from testinfra.host import Host
+
 from service import CLIP, Service, words
 
 OFFSET = "/srv/clock/offset"

@@ -5,9 +5,9 @@ from concurrent.futures import ThreadPoolExecutor
 
 import httpx
 import pytest
+from appliance import UNIT, WORKER, await_reason, await_status, child_pid, command, doctor, main_pid
 from testinfra.host import Host
 
-from appliance import UNIT, WORKER, await_reason, await_status, child_pid, command, doctor, main_pid
 from service import CLIP, Service, words
 
 WEIGHTS = "/var/lib/hailo-whisper/models/tiny.en/model.bin"

@@ -3,10 +3,10 @@
 from collections.abc import Iterator
 
 import pytest
-from testinfra.host import Host
-
 from appliance import UNIT, doctor
 from load import Load
+from testinfra.host import Host
+
 from service import CLIP, Service, words
 
 SMALL = "/srv/small"

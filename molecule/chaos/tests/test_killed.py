@@ -1,10 +1,10 @@
 """Each process of the service killed while requests are in flight, by the SDK as people use it: it asks again by itself, and nobody has to know of it."""
 
 import pytest
-from testinfra.host import Host
-
 from appliance import DECODER, UNIT, WORKER, child_pid, main_pid
 from load import Load
+from testinfra.host import Host
+
 from service import CLIP, Service, words
 
 KILL = {

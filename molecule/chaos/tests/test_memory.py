@@ -5,11 +5,11 @@ from collections.abc import Iterator
 
 import openai
 import pytest
-from testinfra.host import Host
-
 from appliance import WORKER, await_reason, await_status, child_pid, doctor, main_pid
 from load import CLIP as RECORDING
 from load import client, repeated
+from testinfra.host import Host
+
 from service import Service
 
 # Where the machine is a container, its systemd may not have the kernel's memory groups in its hands: then MemoryMax= says nothing, and the

@@ -2,10 +2,10 @@
 
 import subprocess
 
-from testinfra.host import Host
-
 from appliance import await_work
 from load import Load
+from testinfra.host import Host
+
 from service import CLIP, PROJECT, Service, words
 
 RENDERED = "/etc/xdg/hailo-whisper/hailo-whisper.json"

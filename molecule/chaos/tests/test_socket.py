@@ -4,11 +4,11 @@ from concurrent.futures import ThreadPoolExecutor
 
 import httpx
 import pytest
-from testinfra.host import Host
-
 from appliance import await_work, doctor
 from load import CLIP as RECORDING
 from load import client, repeated
+from testinfra.host import Host
+
 from service import CLIP, Service, words
 
 

@@ -1,13 +1,15 @@
 """Sends the clip that the package brings to a hailo-whisper server and prints JSON: what was expected and what was heard.
 
 Runs on the host with the Python of the installation. Arguments: the address of the server, such as http://127.0.0.1:11437, and the file
-of its API keys, which may not be there. The environment's OPENAI_API_KEY is stronger.
+of its API keys, which may not be there; the environment's OPENAI_API_KEY is stronger. A third and a fourth have it sent again and again for so many seconds, with
+so many in between: the first time that an answer is wrong is the last.
 """
 
 import json
 import os
 import re
 import sys
+import time
 import urllib.error
 import urllib.request
 from importlib import resources
@@ -29,17 +31,29 @@ def main():
         data=body,
         headers={"Content-Type": "multipart/form-data; boundary=" + BOUNDARY, **authorization(sys.argv[2])},
     )
+    expected = (data / "clip.txt").read_text(encoding="utf-8").strip()
+    seconds, every = map(float, sys.argv[3:5] or (0, 0))
+    end = time.monotonic() + seconds
+    while True:
+        text = asked(request)
+        missing = sorted(words(expected) - words(text))
+        if len(missing) > 1 or time.monotonic() >= end:
+            break
+        time.sleep(min(every, max(0, end - time.monotonic())))
+    print(json.dumps({"expected": expected, "heard": text, "missing": missing}))
+
+
+def asked(request):
+    """What is heard; ends everything when there is no answer."""
     # The machine's proxy, if it has one, is not for its own address.
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     try:
         with opener.open(request, timeout=120) as reply:
-            text = json.load(reply)["text"]
+            return json.load(reply)["text"]
     except urllib.error.HTTPError as error:
         sys.exit(f"{sys.argv[1]} answered {error.code}: {error.read().decode(errors='replace')}")
     except OSError as error:
         sys.exit(f"{sys.argv[1]} does not answer: {error}")
-    expected = (data / "clip.txt").read_text(encoding="utf-8").strip()
-    print(json.dumps({"expected": expected, "heard": text, "missing": sorted(words(expected) - words(text))}))
 
 
 def authorization(path):

@@ -1,0 +1,106 @@
+"""The summary of playbooks/rollout.yml and rollback.yml: a table at the end of the run, however it ends."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from ansible.plugins.callback import CallbackBase
+
+DOCUMENTATION = """
+name: rollout_summary
+type: aggregate
+short_description: The summary of a roll-out
+description: Shows for each host from which version it came, to which it was to go, and what became of it. Says nothing of other playbooks.
+"""
+
+COLUMNS = ("host", "from", "to", "outcome")
+GOOD = {
+    "rollout.yml": ("done", "was done", "would be done"),
+    "rollback.yml": ("rolled back", "was rolled back", "would be rolled back", "no roll-out"),
+}
+"""What is as it should be, by the playbook."""
+# What each may want of somebody, by what became of it.
+NEXT = {
+    "failed": "mend it, then run playbooks/rollback.yml or the same roll-out with --limit {}; it stays drained at the gateway until then",
+    "lost": "when it can be reached again, run the same again, which finishes it, or playbooks/rollback.yml, with --limit {}",
+}
+
+Row = dict[str, str]
+
+
+def rows(hosts: Mapping[str, Mapping[str, Any]], dark: Mapping[str, int], failures: Mapping[str, str]) -> list[Row]:
+    """A row for each host that was meant. `hosts` is what the role has said of them, `failures` the last thing that each has failed with."""
+    found: list[Row] = []
+    for name in [*hosts, *(name for name in [*dark, *failures] if name not in hosts)]:
+        row = {column: str(hosts.get(name, {}).get(column) or "-") for column in COLUMNS} | {"host": name}
+        row["why"] = str(hosts.get(name, {}).get("why") or "")
+        if name not in hosts:
+            row |= {"outcome": "not reached"} if name in dark else {"outcome": "refused", "why": failures[name]}
+        elif row["outcome"] == "under way":
+            row |= {"outcome": "lost", "why": failures.get(name, "")}
+        if name not in (each["host"] for each in found):
+            found.append(row)
+    return found
+
+
+def table(rows: list[Row], good: Sequence[str]) -> list[str]:
+    """The lines of the summary."""
+    cells = [tuple(column.upper() for column in COLUMNS), *(tuple(row[column] for column in COLUMNS) for row in rows)]
+    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
+    lines = ["  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip() for line in cells]
+    lines += [f"{row['host']}: {row['why']}" for row in rows if row["why"] and row["outcome"] not in good]
+    lines += [f"{row['host']}: {NEXT[row['outcome']].format(row['host'])}." for row in rows if row["outcome"] in NEXT]
+    return [*lines, closing(rows, good)]
+
+
+def closing(rows: list[Row], good: Sequence[str]) -> str:
+    """The last line."""
+    well = sum(row["outcome"] in good for row in rows)
+    away = sum(row["outcome"] == "not reached" for row in rows)
+    if well == len(rows):
+        return f"{well} of {len(rows)} as they should be."
+    stopped = any(row["outcome"] not in (*good, "not reached") for row in rows)
+    said = f"{well} of {len(rows)} as they should be"
+    return (
+        f"{said}. STOPPED: see above."
+        if stopped
+        else f"{said}, and {away} could not be reached: run the same again when they can."
+    )
+
+
+class CallbackModule(CallbackBase):  # type: ignore[misc]  # untyped
+    """What Ansible calls."""
+
+    CALLBACK_VERSION = 2.0
+    CALLBACK_TYPE = "aggregate"
+    CALLBACK_NAME = "rollout_summary"
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._good: Sequence[str] = ()
+        self._failures: dict[str, str] = {}
+
+    def v2_playbook_on_start(self, playbook: Any) -> None:
+        """Know which playbook it is."""
+        self._good = GOOD.get(Path(playbook._file_name).name, ())
+
+    def v2_runner_on_failed(self, result: Any, ignore_errors: bool = False) -> None:
+        """Keep why a host has failed last."""
+        if self._good and not ignore_errors:
+            self._failures[result._host.get_name()] = " ".join(str(result._result.get("msg") or "").split())
+
+    def v2_runner_on_unreachable(self, result: Any) -> None:
+        """Keep what was said of a host that is away."""
+        if self._good:
+            self._failures[result._host.get_name()] = " ".join(str(result._result.get("msg") or "").split())
+
+    def v2_playbook_on_stats(self, stats: Any) -> None:
+        """Show the summary."""
+        if not self._good:
+            return
+        custom = {name: each["rollout"] for name, each in stats.custom.items() if "rollout" in each}
+        failed = {name: why for name, why in self._failures.items() if name in stats.failures or name in stats.dark}
+        if found := rows(custom, stats.dark, failed):
+            self._display.banner("SUMMARY")
+            for line in table(found, self._good):
+                self._display.display(line)

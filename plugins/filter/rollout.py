@@ -1,0 +1,110 @@
+"""Filters of playbooks/rollout.yml and rollback.yml: who goes first, who goes together, and where the way back comes from."""
+
+import json
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+BATCHES = [1, "10%", "25%"]
+ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}
+"""Debian's names."""
+BY_HAND = ("drain", "maint")
+LONGEST = 500
+"""Characters of a reason."""
+
+
+def chosen(hosts: Sequence[str], groups: Mapping[str, Sequence[str]], wanted: Any) -> dict[str, list[str]]:
+    """The canaries among the hosts of a play: the first so many, or those of the names of hosts and groups. `unknown` are names of neither."""
+    if str(wanted).isdigit():
+        return {"hosts": [*hosts][: int(wanted)], "unknown": []}
+    names = [wanted] if isinstance(wanted, str) else [*wanted]
+    meant = {host for name in names for host in groups.get(name, [name])}
+    return {
+        "hosts": [host for host in hosts if host in meant],
+        "unknown": [name for name in names if name not in groups and name not in hosts],
+    }
+
+
+def hosts(names: Iterable[str], hostvars: Mapping[str, Mapping[str, Any]]) -> list[str]:
+    """Those whose turn is still to come, canaries first; for a play's `hosts`, which may not be empty.
+
+    While tasks are only listed nobody has `hostvars`, and everybody is meant.
+    """
+    if not hostvars:
+        return [*names] or ["all:!all"]
+    coming = [name for name in names if hostvars[name].get("rollout_outcome") == "untouched"]
+    first = [name for name in coming if hostvars[name].get("rollout_canary")]
+    return first + [name for name in coming if name not in first] or ["all:!all"]
+
+
+def batches(names: Iterable[str], hostvars: Mapping[str, Mapping[str, Any]]) -> list[Any]:
+    """How many of them at a time: the canaries, and then as the inventory says."""
+    coming = [name for name in hosts(names, hostvars) if name in (hostvars or {})]
+    canaries = sum(bool(hostvars[name].get("rollout_canary")) for name in coming)
+    given = next(
+        (hostvars[name]["hailo_whisper_rollout_serial"] for name in coming if "hailo_whisper_rollout_serial" in hostvars[name]),
+        BATCHES,
+    )
+    rest = [given] if isinstance(given, int | str) else [*given]
+    return ([canaries] if canaries else []) + rest
+
+
+def gateways(names: Iterable[str], hostvars: Mapping[str, Mapping[str, Any]], host: str) -> list[str]:
+    """The gateways behind which a host is."""
+    return [name for name in names if host in (hostvars[name].get("hailo_whisper_gateway_nodes") or [host])]
+
+
+def drainable(asked: Iterable[Mapping[str, Any]], host: str, ours: Sequence[str]) -> list[str]:
+    """The gateways at which it may be drained and put back: not those where somebody did so by hand, unless it was a roll-out that was cut off (`ours`)."""
+    found = []
+    for each in asked:
+        state = next((appliance["state"] for appliance in json.loads(each["stdout"]) if appliance["name"] == plain(host)), None)
+        if state and (state not in BY_HAND or each["item"] in ours):
+            found.append(each["item"])
+    return found
+
+
+def plain(name: str) -> str:
+    """A host's name as HAProxy has it."""
+    return re.sub(r"[^A-Za-z0-9._:-]", "-", name)
+
+
+def packages(lacking: Mapping[str, str], folder: str, machine: str) -> dict[str, list[str]]:
+    """The files of these packages in a folder or a repository on the controller, and the `missing` ones that are not there."""
+    files, missing = [], []
+    for name, version in lacking.items():
+        pattern = f"{name}_{version}_{ARCHITECTURES.get(machine, machine)}.deb"
+        found = sorted(str(path) for path in Path(folder).rglob(pattern)) if folder else []
+        if found:
+            files.append(found[0])
+        else:
+            missing.append(pattern)
+    return {"files": files, "missing": missing}
+
+
+def reason(result: Mapping[str, Any], task: str = "") -> str:
+    """Why a task has failed, in its own words and on one line."""
+    failed = next((item for item in result.get("results") or [] if item.get("failed")), result)
+    told = str(failed.get("msg") or "")
+    said = " ".join(str(failed.get("stderr") or failed.get("stdout") or "").split())
+    text = said if said and told.startswith("non-zero return code") else " ".join(told.split())
+    text = text or "it does not say why"
+    text = text if len(text) <= LONGEST else f"{text[:LONGEST]}..."
+    return f"{task}: {text}" if task else text
+
+
+class FilterModule:
+    """What Ansible looks for."""
+
+    def filters(self) -> dict[str, Any]:
+        """The filters by name."""
+        return {
+            "rollout_batches": batches,
+            "rollout_chosen": chosen,
+            "rollout_drainable": drainable,
+            "rollout_gateways": gateways,
+            "rollout_hosts": hosts,
+            "rollout_packages": packages,
+            "rollout_reason": reason,
+        }

@@ -1,0 +1,237 @@
+"""A fleet that is folders: hosts with a played dpkg, apt and systemctl, a played gateway, and played roles in the place of those that install."""
+
+import json
+import os
+import signal
+import stat
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+PROJECT = Path(__file__).resolve().parents[2]
+SUFFIX = "+deb12u1"
+
+# Each finds the machine that it is of by where it lies. The state of dpkg is a line for each package: name, version, status.
+PROGRAMS = {
+    "dpkg-query": 'cat "$ROOT/status"',
+    "dpkg-deb": '[ "$1" = --show ] && cat "$3"',
+    "dpkg": "exit 0",
+    "apt-cache": 'grep --quiet --line-regexp "$2" "$ROOT/apt"',
+    "apt-get": 'for word; do case $word in *.deb) read -r name version <"$word"; echo "$name $version installed" >"$ROOT/status";; esac; done; '
+    'echo "apt $*" >>"$ROOT/log"; ! [ -e "$ROOT/apt-fails" ] || { echo "E: no room" >&2; exit 100; }',
+    "systemctl": '[ "$1" = is-active ] && echo active; echo "systemctl $*" >>"$ROOT/log"',
+}
+GATEWAY = """
+import json, sys
+path = {path!r}
+states = json.load(open(path))
+command = sys.argv[1]
+if command == "status":
+    print(json.dumps([{{"name": name, "state": state}} for name, state in states.items()]))
+else:
+    states[sys.argv[2]] = command
+    json.dump(states, open(path, "w"))
+    print(command, sys.argv[2], file=open(path + ".log", "a"))
+"""
+SERVED = "{{ lookup('ansible.builtin.file', rollout_root ~ '/status').split()[1] }}"
+SPOILT = "{{ lookup('ansible.builtin.file', rollout_root ~ '/spoilt').splitlines() }}"
+# What stands for the roles that deploy. `spoilt` has the versions that do not work on that host.
+ROLES: dict[str, list[dict[str, Any]]] = {
+    "preflight/main": [
+        {
+            "name": "Refuse",
+            "ansible.builtin.assert": {"that": "not (rollout_root ~ '/refused') is exists", "fail_msg": "This host is refused."},
+        }
+    ],
+    "preflight/inventory": [],
+    "service_user/main": [],
+    "accelerator/main": [],
+    "hailo_apps/main": [],
+    "models/main": [],
+    "server/build": [],
+    "server/main": [
+        {
+            "name": "Be away",
+            "ansible.builtin.set_fact": {"ansible_connection": "ssh", "ansible_host": "127.0.0.1", "ansible_port": 1},
+            "when": "(rollout_root ~ '/away') is exists",
+        },
+        {
+            "name": "Install",
+            "ansible.builtin.shell": {
+                "cmd": "echo hailo-whisper {{ hailo_whisper_version }}" + SUFFIX + " installed >{{ rollout_root }}/status; "
+                "touch {{ rollout_root }}/installing; while [ -e {{ rollout_root }}/wait ]; do sleep 0.1; done"
+            },
+        },
+    ],
+    "config/main": [
+        {
+            "name": "Configure",
+            "ansible.builtin.copy": {
+                "content": "of: {{ hailo_whisper_version }}\n",
+                "dest": "{{ rollout_root }}/etc/hailo/hailo-whisper.yaml",
+                "mode": "0644",
+            },
+        }
+    ],
+    "service/main": [{"name": "Be ready", "ansible.builtin.include_role": {"name": "service", "tasks_from": "ready"}}],
+    "service/ready": [
+        {
+            "name": "Be ready",
+            "ansible.builtin.assert": {
+                "that": "served not in spoilt",
+                "fail_msg": "hailo-whisper {{ served }} is not ready after 180 s.",
+            },
+            "vars": {"spoilt": SPOILT, "served": SERVED},
+        }
+    ],
+    "service/verify": [
+        {
+            "name": "Hear",
+            "ansible.builtin.assert": {
+                "that": "not (rollout_root ~ '/deaf') is exists or not service_verify_seconds | default(0)",
+                "fail_msg": "It did not hear kettle.",
+            },
+        }
+    ],
+    "service/version": [
+        {"name": "Ask", "ansible.builtin.set_fact": {"service_version": SERVED.replace(" }}", ".split('+')[0] }}")}}
+    ],
+}
+
+
+class Fleet:
+    """Hosts `names` behind a gateway, each with the version 0.1.0, whose package lies on the controller."""
+
+    def __init__(self, folder: Path, *names: str) -> None:
+        self.folder, self.names = folder, names
+        for name in names:
+            self._host(name, "0.1.0")
+        for role, tasks in ROLES.items():
+            path = folder / "roles" / role.replace("/", "/tasks/")
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.with_suffix(".yml").write_text(json.dumps(tasks))
+        (folder / "packages").mkdir()
+        for version in ("0.1.0", "0.2.0", "0.3.0"):
+            self.package(version)
+        (folder / "states").write_text(json.dumps(dict.fromkeys(names, "ready")))
+        program = folder / "gateway"
+        program.write_text(f"#!{sys.executable}\n{GATEWAY.format(path=str(folder / 'states'))}")
+        program.chmod(0o755)
+        hosts = dict.fromkeys(names)
+        self.inventory: dict[str, Any] = {
+            "hailo_whisper": {
+                "hosts": hosts,
+                "vars": {
+                    "hailo_whisper_install_method": "deb",
+                    "hailo_whisper_deb": str(folder / "packages"),
+                    "hailo_whisper_rollout_soak_seconds": 0,
+                    "hailo_whisper_rollout_serial": [1, "100%"],
+                },
+            },
+            "hailo_whisper_gateway": {"hosts": {"tower": None}},
+            "all": {"vars": {"ansible_connection": "local", "ansible_python_interpreter": sys.executable}},
+        }
+
+    def _host(self, name: str, version: str) -> None:
+        root = self.folder / name
+        (root / "usr/bin").mkdir(parents=True)
+        (root / "etc/hailo").mkdir(parents=True)
+        for program, lines in PROGRAMS.items():
+            self._program(root / "usr/bin" / program, lines)
+        (root / "opt/hailo-whisper/venv/bin").mkdir(parents=True)
+        self._program(root / "opt/hailo-whisper/venv/bin/hailo-whisper", 'echo "unchanged /etc/xdg"')
+        (root / "status").write_text(f"hailo-whisper {version}{SUFFIX} installed\n")
+        (root / "etc/hailo/hailo-whisper.yaml").write_text("of: 0.1.0\n")
+        (root / "spoilt").write_text("")
+        (root / "apt").write_text("")
+
+    @staticmethod
+    def _program(path: Path, lines: str) -> None:
+        path.write_text(f'#!/bin/sh\nROOT=$(dirname "$0" | sed "s,/\\(usr/bin\\|opt/hailo-whisper/venv/bin\\)$,,")\n{lines}\n')
+        path.chmod(path.stat().st_mode | stat.S_IXUSR)
+
+    def package(self, version: str) -> Path:
+        """A package on the controller."""
+        machine = {"x86_64": "amd64", "aarch64": "arm64"}.get(os.uname().machine, os.uname().machine)
+        path = self.folder / f"packages/hailo-whisper_{version}{SUFFIX}_{machine}.deb"
+        path.write_text(f"hailo-whisper {version}{SUFFIX}\n")
+        return path
+
+    def mark(self, name: str, mark: str, text: str = "") -> Path:
+        """Put a file onto a host that says how it is to behave."""
+        path = self.folder / name / mark
+        path.write_text(text)
+        return path
+
+    def version(self, name: str) -> str:
+        return (self.folder / name / "status").read_text().split()[1].removesuffix(SUFFIX)
+
+    def config(self, name: str) -> str:
+        return (self.folder / name / "etc/hailo/hailo-whisper.yaml").read_text()
+
+    def ledger(self, name: str) -> dict[str, Any]:
+        path = self.folder / name / "var/lib/hailo-whisper/rollout.json"
+        found: dict[str, Any] = json.loads(path.read_text()) if path.exists() else {}
+        return found
+
+    def states(self) -> dict[str, str]:
+        found: dict[str, str] = json.loads((self.folder / "states").read_text())
+        return found
+
+    def drain(self, name: str) -> None:
+        """As an administrator does by hand."""
+        (self.folder / "states").write_text(json.dumps(self.states() | {name: "drain"}))
+
+    def gateway_log(self) -> list[str]:
+        path = self.folder / "states.log"
+        return path.read_text().splitlines() if path.exists() else []
+
+    def start(self, playbook: str, *arguments: str, **variables: Any) -> "subprocess.Popen[str]":
+        """Run a playbook against it."""
+        (self.folder / "hosts.yml").write_text(json.dumps(self.inventory))
+        extra = {
+            "rollout_root": f"{self.folder}/{{{{ inventory_hostname }}}}",
+            "rollout_gateway_program": str(self.folder / "gateway"),
+        }
+        return subprocess.Popen(
+            [
+                "ansible-playbook",
+                *("--inventory", str(self.folder / "hosts.yml")),
+                *("--extra-vars", json.dumps(extra | variables)),
+                f"playbooks/{playbook}.yml",
+                *arguments,
+            ],
+            cwd=PROJECT,
+            env=os.environ
+            | {
+                "ANSIBLE_NOCOLOR": "1",
+                "ANSIBLE_CONFIG": str(PROJECT / "ansible.cfg"),
+                "ANSIBLE_ROLES_PATH": f"{self.folder / 'roles'}:{PROJECT / 'roles'}",
+            },
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            start_new_session=True,
+        )
+
+    def run(self, playbook: str, *arguments: str, **variables: Any) -> tuple[int, str]:
+        """Its exit status and what it said."""
+        with self.start(playbook, *arguments, **variables) as process:
+            said, _ = process.communicate(timeout=300)
+        return process.returncode, said
+
+    @staticmethod
+    def kill(process: "subprocess.Popen[str]") -> None:
+        """The controller, as when it loses its power."""
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait(30)
+
+
+def summary(said: str) -> dict[str, list[str]]:
+    """The rows of the summary by host, and its last lines under ""."""
+    lines = said.partition("SUMMARY")[2].splitlines()[1:]
+    end = next(number for number, line in enumerate(lines) if ": " in line or " of " in line)
+    rows = {line.split()[0]: line.split(maxsplit=3)[1:] for line in lines[1:end]}
+    return rows | {"": lines[end:]}

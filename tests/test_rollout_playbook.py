@@ -1,0 +1,172 @@
+"""playbooks/rollout.yml and rollback.yml against a played fleet: what is touched, what is put back, and what the ledger and the summary say."""
+
+import time
+from pathlib import Path
+
+import pytest
+from played_fleet import Fleet, summary
+
+NEW = {"hailo_whisper_version": "0.2.0"}
+
+
+@pytest.fixture
+def fleet(tmp_path: Path) -> Fleet:
+    return Fleet(tmp_path, "kitchen", "office", "attic")
+
+
+def versions(fleet: Fleet) -> list[str]:
+    return [fleet.version(name) for name in fleet.names]
+
+
+def test_a_good_version_goes_round(fleet: Fleet) -> None:
+    fleet.drain("attic")
+    status, said = fleet.run("rollout", "--check", "--diff", **NEW)
+    assert status == 0, said
+    assert {row[2] for name, row in summary(said).items() if name} == {"would be done"}
+    assert versions(fleet) == ["0.1.0"] * 3
+    assert fleet.ledger("kitchen") == {}
+    status, said = fleet.run("rollout", **NEW, hailo_whisper_rollout_why="ticket 7")
+    assert status == 0, said
+    found = summary(said)
+    assert found["kitchen"] == ["0.1.0+deb12u1", "0.2.0", "done"]
+    assert found[""] == ["3 of 3 as they should be."]
+    assert versions(fleet) == ["0.2.0"] * 3
+    ledger = fleet.ledger("office")
+    assert (ledger["from"], ledger["to"], ledger["outcome"], ledger["why"]) == ("0.1.0+deb12u1", "0.2.0", "done", "ticket 7")
+    assert "@" in ledger["by"]
+    assert ledger["drained"] == []
+    # Each was given nothing while it was changed; who was drained by hand stays so.
+    log = fleet.gateway_log()
+    assert log[0] == "drain kitchen"
+    assert log.index("ready kitchen") < log.index("drain office") < log.index("ready office")
+    assert "ready attic" not in log
+    assert fleet.states() == {"kitchen": "ready", "office": "ready", "attic": "drain"}
+
+
+def test_one_goes_back_and_the_others_stay(fleet: Fleet) -> None:
+    fleet.inventory["hailo_whisper"]["hosts"].pop("attic")
+    assert fleet.run("rollout", **NEW)[0] == 0
+    status, said = fleet.run("rollback", "--check")
+    assert status == 0, said
+    assert "would put back hailo-whisper 0.1.0+deb12u1, /etc/hailo/hailo-whisper.yaml" in said
+    assert fleet.version("kitchen") == "0.2.0"
+    status, said = fleet.run("rollback", "--limit", "kitchen")
+    assert status == 0, said
+    assert summary(said)["kitchen"] == ["0.2.0+deb12u1", "0.1.0+deb12u1", "rolled back"]
+    assert (fleet.version("kitchen"), fleet.config("kitchen")) == ("0.1.0", "of: 0.1.0\n")
+    assert (fleet.version("office"), fleet.config("office")) == ("0.2.0", "of: 0.2.0\n")
+    assert fleet.ledger("kitchen")["outcome"] == "rolled back"
+    assert fleet.states()["kitchen"] == "ready"
+    # A second time there is nothing to do.
+    status, said = fleet.run("rollback", "--limit", "kitchen")
+    assert status == 0, said
+    assert summary(said)["kitchen"][2] == "was rolled back"
+
+
+def test_a_bad_version_is_taken_back_from_the_canary_and_nobody_else_is_touched(fleet: Fleet) -> None:
+    for name in fleet.names:
+        fleet.mark(name, "spoilt", "0.2.0+deb12u1\n")
+    status, said = fleet.run("rollout", **NEW)
+    assert status == 2, said
+    found = summary(said)
+    assert found["kitchen"][2] == "rolled back"
+    assert found["office"][2] == found["attic"][2] == "untouched"
+    assert any(line.startswith("kitchen: Be ready: hailo-whisper 0.2.0+deb12u1 is not ready after 180 s.") for line in found[""])
+    assert found[""][-1] == "0 of 3 as they should be. STOPPED: see above."
+    assert versions(fleet) == ["0.1.0"] * 3
+    assert fleet.config("kitchen") == "of: 0.1.0\n"
+    assert fleet.ledger("kitchen")["outcome"] == "rolled back"
+    assert "is not ready" in fleet.ledger("kitchen")["reason"]
+    assert fleet.ledger("office") == {}
+    assert fleet.states() == dict.fromkeys(fleet.names, "ready")
+
+
+def test_a_canary_that_fails_while_it_is_watched_goes_back(fleet: Fleet) -> None:
+    fleet.mark("office", "deaf")
+    status, said = fleet.run("rollout", **NEW, hailo_whisper_rollout_canaries=["office"], hailo_whisper_rollout_soak_seconds=9)
+    # Going back it is not watched, and hears.
+    assert status == 2, said
+    assert summary(said)["office"][2] == "rolled back"
+    assert "did not hear kettle" in fleet.ledger("office")["reason"]
+    assert versions(fleet) == ["0.1.0"] * 3
+    # It had been given requests again.
+    assert fleet.gateway_log() == ["drain office", "drain office", "ready office", "drain office", "ready office"]
+
+
+def test_one_that_cannot_go_back_is_said_to_need_somebody_and_is_mended_by_the_next_run(fleet: Fleet) -> None:
+    fleet.mark("kitchen", "spoilt", "0.2.0+deb12u1\n")
+    broken = fleet.mark("kitchen", "apt-fails")
+    status, said = fleet.run("rollout", **NEW)
+    assert status == 2, said
+    assert summary(said)["kitchen"][2] == "failed"
+    assert "kitchen needs you." in said
+    assert "apt could not go back to 0.1.0+deb12u1: E: no room" in said
+    assert fleet.states()["kitchen"] == "drain", "what cannot transcribe gets no requests"
+    broken.unlink()
+    status, said = fleet.run("rollback", "--limit", "kitchen")
+    assert status == 0, said
+    assert fleet.version("kitchen") == "0.1.0"
+    assert fleet.states()["kitchen"] == "ready"
+
+
+def test_where_one_is_refused_none_is_touched(fleet: Fleet) -> None:
+    fleet.mark("attic", "refused")
+    status, said = fleet.run("rollout", **NEW)
+    assert status == 2, said
+    assert "This host is refused." in said
+    assert summary(said)["attic"][2] == "refused"
+    assert versions(fleet) == ["0.1.0"] * 3
+    assert fleet.gateway_log() == []
+
+
+REFUSALS = {
+    "no-version": ({"hailo_whisper_version": ""}, "Nothing says which version is to be rolled out"),
+    "no-way-back": ({"hailo_whisper_deb": "/nowhere"}, "could not go back: nobody has hailo-whisper_0.1.0+deb12u1_"),
+    "method": ({"hailo_whisper_install_method": "venv"}, "has hailo-whisper by the method deb, and the inventory says venv."),
+    "canary": ({"hailo_whisper_rollout_canaries": "kichen"}, "hailo_whisper_rollout_canaries names kichen, which is neither"),
+    "gateway": ({"rollout_gateway_program": "/nowhere"}, "The gateway tower does not say how its appliances are"),
+}
+
+
+@pytest.mark.parametrize("case", REFUSALS)
+def test_refusal(fleet: Fleet, case: str) -> None:
+    variables, sentence = REFUSALS[case]
+    status, said = fleet.run("rollout", "--limit", "kitchen,tower", **(NEW | variables))
+    assert status == 2, said
+    assert sentence in " ".join(said.split())
+    assert fleet.ledger("kitchen") == {}
+    assert fleet.gateway_log() == []
+
+
+def test_the_controller_killed_in_the_middle_leaves_nobody_drained_for_ever(fleet: Fleet) -> None:
+    wait = fleet.mark("office", "wait")
+    process = fleet.start("rollout", **NEW)
+    end = time.monotonic() + 200
+    while not (fleet.folder / "office/installing").exists():
+        assert time.monotonic() < end, "it never came to the second host"
+        time.sleep(0.1)
+    fleet.kill(process)
+    wait.unlink()
+    assert fleet.ledger("kitchen")["outcome"] == "done"
+    assert fleet.ledger("office")["outcome"] == "under way"
+    assert fleet.states()["office"] == "drain"
+    status, said = fleet.run("rollout", **NEW)
+    assert status == 0, said
+    found = summary(said)
+    assert (found["kitchen"][2], found["office"][2], found["attic"][2]) == ("done",) * 3
+    assert found["office"][0] == "0.1.0+deb12u1", "the version before is still the one that it goes back to"
+    assert fleet.states() == dict.fromkeys(fleet.names, "ready")
+    assert versions(fleet) == ["0.2.0"] * 3
+
+
+def test_a_host_that_is_lost_in_the_middle_stops_the_others(fleet: Fleet) -> None:
+    away = fleet.mark("kitchen", "away")
+    status, said = fleet.run("rollout", **NEW, hailo_whisper_rollout_canaries=0, hailo_whisper_rollout_serial=[2, 1])
+    assert status != 0, said
+    found = summary(said)
+    assert (found["kitchen"][2], found["office"][2], found["attic"][2]) == ("lost", "done", "untouched")
+    assert "kitchen could not be reached any more in the middle of it. Nobody else is touched" in " ".join(said.split())
+    away.unlink()
+    assert fleet.run("rollout", **NEW)[0] == 0
+    assert versions(fleet) == ["0.2.0"] * 3
+    assert fleet.states() == dict.fromkeys(fleet.names, "ready")
