@@ -117,7 +117,8 @@ def image(project: Path) -> Iterator[str]:
     bases = ("--base", os.environ["BASE"], "--builder", os.environ["BUILDER"])
     run(project / "script/build-image", *bases, "--tag", tag, "--with", "podman", seconds=600)
     built = run(*identity).stdout.strip()
-    if before not in ("", built):
+    # What it was called before is left over, unless somebody has another name for it.
+    if before not in ("", built) and run("podman", "image", "inspect", "--format={{.RepoTags}}", before).stdout == "[]\n":
         run("podman", "rmi", before, check=False)
     yield built
 

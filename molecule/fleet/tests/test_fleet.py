@@ -71,7 +71,9 @@ def trusting() -> ssl.SSLContext:
 
 def version(machine: str) -> str:
     """Which version answers there."""
-    return str(httpx.get(f"http://{address(machine)}:11437/health", trust_env=False).raise_for_status().json()["version"])
+    return str(
+        httpx.get(f"http://{address(machine)}:11437/health", trust_env=False, timeout=30).raise_for_status().json()["version"]
+    )
 
 
 class Load:
@@ -194,6 +196,7 @@ def test_nobody_comes_in_without_a_key(url: str, trusting: ssl.SSLContext) -> No
 def test_it_tells_prometheus_of_its_machines_and_its_certificate() -> None:
     """By the names that the alerts know, in this version of HAProxy too."""
     ask = "import sys, urllib.request as u; print(u.urlopen(f'http://127.0.0.1:8405/{sys.argv[1]}').read().decode())"
+    until(lambda: ready() == set(NODES), "all of them are ready")
     told = on(GATEWAY, f'python3 -c "{ask}" metrics')
     for line in (
         f'haproxy_server_status{{proxy="appliances",server="{NODES[0]}",state="UP"}} 1',
@@ -236,7 +239,8 @@ def test_a_drained_machine_that_is_upgraded(load: Load) -> None:
         keep = "--option Dpkg::Options::=--force-confdef"
         on(name, f"DEBIAN_FRONTEND=noninteractive apt-get install --yes --no-install-recommends {keep} /root/{package.name}")
         on(GATEWAY, "systemctl reload haproxy.service")
-        assert states()[name] == "drain", "also after a reload"
+        # Also after a reload.
+        until(lambda: states()[name] == "drain", "it is drained, and well")
     finally:
         on(GATEWAY, f"hailo-whisper-gateway ready {name} --wait 120")
     assert version(name) == version(NODES[0])
@@ -287,6 +291,6 @@ def test_a_machine_that_is_taken_off_for_good(load: Load) -> None:
     """It has finished what it had: nobody had to send a request again."""
     said = playbook("decommission.yml", "--limit", NODES[2], "--extra-vars", "hailo_whisper_decommission=1")
     assert f"changed: [{NODES[2]} -> {GATEWAY}" in said
-    assert ready() == set(NODES[:2])
+    until(lambda: ready() == set(NODES[:2]), "the others serve")
     load.more()
     assert [line for line in log() if line["client_request_id"] in load.sent and line["status"] != 200] == []
