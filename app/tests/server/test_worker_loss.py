@@ -207,7 +207,13 @@ class TestBreaker:
         (model_folder / "script").write_text("crash-at-load")
         async with serving(model_folder) as served:
             await eventually(lambda: served.supervisor.failed_starts >= breaker.MOST_FAILURES)
-            _, body = await served.readiness()
+            body: dict[str, Any] = {}
+
+            async def between_two_starts() -> bool:
+                body.update((await served.readiness())[1])
+                return body["next_start_seconds"] is not None
+
+            await eventually(between_two_starts)
             assert body["reason"].startswith("There is too little memory: ")
             assert "raise resource_limits.memory_max where it is set, or take a smaller model" in body["reason"]
             assert body["next_start_seconds"] <= 1
