@@ -274,6 +274,7 @@ def test_the_summary(project: Path) -> None:
         "e     -     -   refused",
         "b: no room",
         "c: No route to host",
+        "d: No route to host",
         "e: Too little memory.",
         "b: mend it, then run playbooks/rollback.yml or the same roll-out with --limit b; it stays drained at the gateway until then.",
         "c: when it can be reached again, run the same again, which finishes it, or playbooks/rollback.yml, with --limit c.",
@@ -283,6 +284,15 @@ def test_the_summary(project: Path) -> None:
         "1 of 2 as they should be, and 1 could not be reached: run the same again when they can."
     )
     assert plugin.closing(plugin.rows({"a": hosts["a"]}, {}, {}), good) == "1 of 1 as they should be."
+
+
+def test_what_a_task_says_of_its_failure(project: Path) -> None:
+    told = loaded(project / "plugins/callback/rollout_summary.py").told
+    assert told({"msg": "No\nroute."}) == "No route."
+    items = [{"msg": "All is well"}, {"failed": True, "msg": "this one"}, {"failed": True, "msg": "that one"}]
+    assert told({"msg": "One or more items failed", "results": items}) == "this one"
+    assert told({"results": [{"unreachable": True, "msg": "Nobody is there"}]}) == "Nobody is there"
+    assert told({}) == ""
 
 
 class Hearing(http.server.BaseHTTPRequestHandler):

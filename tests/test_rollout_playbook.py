@@ -81,6 +81,35 @@ def test_a_bad_version_is_taken_back_from_the_canary_and_nobody_else_is_touched(
     assert fleet.states() == dict.fromkeys(fleet.names, "ready")
 
 
+def test_a_gateway_that_is_lost_keeps_no_bad_version_in_service_and_its_host_is_not_drained_for_ever(fleet: Fleet) -> None:
+    fleet.mark("kitchen", "spoilt", "0.2.0+deb12u1\n")
+    cuts = fleet.mark("kitchen", "cuts")
+    status, said = fleet.run("rollout", **NEW)
+    assert status == 2, said
+    assert summary(said)["kitchen"][2] == "rolled back"
+    assert versions(fleet) == ["0.1.0"] * 3
+    assert "And it is drained still: kitchen gets no requests from the gateway tower" in fleet.ledger("kitchen")["reason"]
+    assert fleet.ledger("kitchen")["drained"] == ["tower"]
+    assert fleet.states()["kitchen"] == "drain"
+    cuts.unlink()
+    (fleet.folder / "cut").unlink()
+    status, said = fleet.run("rollback", "--limit", "kitchen,tower")
+    assert status == 0, said
+    assert summary(said)["kitchen"][2] == "rolled back"
+    assert fleet.ledger("kitchen")["drained"] == []
+    assert fleet.states()["kitchen"] == "ready"
+
+
+def test_a_gateway_that_cannot_be_reached_is_said_to_be_it(fleet: Fleet) -> None:
+    (fleet.folder / "cut").touch()
+    status, said = fleet.run("rollout", "--limit", "kitchen,office", **NEW)
+    assert status == 2, said
+    found = summary(said)
+    assert found["kitchen"][2] == found["office"][2] == "refused"
+    assert "The gateway tower does not say how its appliances are" in " ".join(" ".join(found[""]).split())
+    assert fleet.ledger("kitchen") == {}
+
+
 def test_a_canary_that_fails_while_it_is_watched_goes_back(fleet: Fleet) -> None:
     fleet.mark("office", "deaf")
     status, said = fleet.run("rollout", **NEW, hailo_whisper_rollout_canaries=["office"], hailo_whisper_rollout_soak_seconds=9)

@@ -85,7 +85,7 @@ def packages(lacking: Mapping[str, str], folder: str, machine: str) -> dict[str,
 
 def reason(result: Mapping[str, Any], task: str = "") -> str:
     """Why a task has failed, in its own words and on one line."""
-    failed = next((item for item in result.get("results") or [] if item.get("failed")), result)
+    failed = next((item for item in result.get("results") or [] if item.get("failed") or item.get("unreachable")), result)
     told = str(failed.get("msg") or "")
     said = " ".join(str(failed.get("stderr") or failed.get("stdout") or "").split())
     text = said if said and told.startswith("non-zero return code") else " ".join(told.split())

@@ -60,7 +60,7 @@ ROLES: dict[str, list[dict[str, Any]]] = {
             "name": "Install",
             "ansible.builtin.shell": {
                 "cmd": "echo hailo-whisper {{ hailo_whisper_version }}" + SUFFIX + " installed >{{ rollout_root }}/status; "
-                "touch {{ rollout_root }}/installing; while [ -e {{ rollout_root }}/wait ]; do sleep 0.1; done"
+                "touch {{ rollout_root }}/installing; [ ! -e {{ rollout_root }}/cuts ] || touch {{ rollout_root }}/../cut; while [ -e {{ rollout_root }}/wait ]; do sleep 0.1; done"
             },
         },
     ],
@@ -129,7 +129,16 @@ class Fleet:
                     "hailo_whisper_rollout_serial": [1, "100%"],
                 },
             },
-            "hailo_whisper_gateway": {"hosts": {"tower": None}},
+            "hailo_whisper_gateway": {
+                "hosts": {
+                    # Refuses ssh while there is `cut`, which is made where a host that has `cuts` is installed on.
+                    "tower": {
+                        "ansible_connection": f"{{{{ 'ssh' if '{folder}/cut' is exists else 'local' }}}}",
+                        "ansible_host": "127.0.0.1",
+                        "ansible_port": 1,
+                    }
+                }
+            },
             "all": {"vars": {"ansible_connection": "local", "ansible_python_interpreter": sys.executable}},
         }
 
