@@ -66,6 +66,10 @@ class Host:
         self.write("usr/lib/systemd/system/hailo-whisper-more.service", "")
         self.write("etc/hailo/hailo-whisper.yaml", "port: 2\n")
 
+    def install_again(self, old: str, version: str) -> None:
+        """Without a roll-out."""
+        (self.root / SITE / f"hailo_whisper-{old}.dist-info").rename(self.root / SITE / f"hailo_whisper-{version}.dist-info")
+
     def call(self, command: str, **options: Any) -> Any:
         done = self.refused(command, **options)
         assert done.returncode == 0, done.stderr
@@ -127,6 +131,51 @@ def test_a_roll_out_that_was_cut_off_keeps_the_snapshot_of_before(host: Host) ->
     assert [each["to"] for each in host.ledger["earlier"]] == ["2.0"]
     # What has come to an end is not gone back beyond.
     assert host.call("begin", entry={"to": "4.0"})["from"] == "2.0"
+
+
+def test_a_version_that_was_installed_since_is_not_gone_back_beyond(host: Host) -> None:
+    host.call("begin", entry={"to": "2.0"})
+    host.call("end", entry={"outcome": "failed"})
+    host.install("3.0")
+    found = host.call("look")
+    assert (found["unfinished"], found["since"]) == (False, ["hailo-whisper 3.0"])
+    assert host.call("begin", entry={"to": "4.0"})["from"] == "3.0"
+
+
+def test_one_that_goes_on_with_another_may_find_either_version(host: Host) -> None:
+    host.call("begin", entry={"to": "2.0"})
+    host.install("2.0")
+    host.call("begin", entry={"to": "3.0"})
+    assert host.call("look")["unfinished"], "the version of the first, on the way to that of the second"
+    assert host.call("begin", entry={"to": "4.0"})["from"] == "1.0"
+
+
+def test_a_package_that_dpkg_has_begun_with_is_unfinished(host: Host) -> None:
+    host.program("dpkg-query", f'cat "{host.root}/status"')
+    host.program("dpkg-deb", 'cat "$3"')
+    host.program("dpkg", "")
+    host.write("var/lib/hailo-whisper/rollback/one.deb", "hailo-whisper 1.0+deb12u1")
+    host.write("status", "hailo-whisper 1.0+deb12u1 installed\n")
+    assert host.call("begin", entry={"to": "2.0"})["from"] == "1.0+deb12u1"
+    for status, unfinished in {
+        "2.0+deb12u1 installed": True,
+        "3.0+deb12u1 unpacked": True,
+        "2.0.1+deb12u1 installed": False,
+    }.items():
+        host.write("status", f"hailo-whisper {status}\n")
+        assert host.call("look")["unfinished"] == unfinished, status
+
+
+def test_what_was_changed_after_a_roll_out_is_named(host: Host) -> None:
+    host.call("begin", entry={"to": "2.0"})
+    host.install("2.0")
+    host.call("end", entry={"outcome": "done"})
+    assert host.call("look")["since"] == []
+    host.write("etc/hailo/hailo-whisper.yaml", "port: 2\naccess: {keys: /etc/hailo/hailo-whisper.keys}\n")
+    host.write("etc/hailo/models.d/mine.yaml", "")
+    assert host.call("look")["since"] == ["/etc/hailo/hailo-whisper.yaml", "/etc/hailo/models.d/mine.yaml"]
+    host.install_again("2.0", "2.5")
+    assert host.call("look")["since"][0] == "hailo-whisper 2.5"
 
 
 def test_the_ledger_has_the_last_ten(host: Host) -> None:
@@ -233,6 +282,17 @@ def test_the_gateways_of_a_host(filters: dict[str, Callable[..., Any]]) -> None:
     assert filters["rollout_drainable"](asked, "my kitchen", []) == ["cellar"]
     assert filters["rollout_drainable"](asked, "my kitchen", ["tower"]) == ["tower", "cellar"]
     assert filters["rollout_drainable"](asked, "office", []) == []
+
+
+def test_which_versions_are_to_be_left(filters: dict[str, Callable[..., Any]]) -> None:
+    hostvars = {name: {"rollout_outcome": "untouched", "rollout_left": "2.0"} for name in "abcdefg"}
+    hostvars["a"] = {"rollout_outcome": "was rolled back", "rollout_left": "3.0"}
+    hostvars["b"]["rollout_left"] = "1.0"
+    assert filters["rollout_leaving"]("ab", hostvars) == {"1.0": "b to 1.0"}
+    assert filters["rollout_leaving"]("abcdefg", hostvars) == {"1.0": "b to 1.0", "2.0": "c, d, e, f, g to 2.0"}
+    hostvars["a"]["rollout_outcome"] = "untouched"
+    hostvars["a"]["rollout_left"] = "2.0"
+    assert filters["rollout_leaving"]("abcdefg", hostvars)["2.0"] == "a, c, d, e, f and 1 more to 2.0"
 
 
 def test_where_the_way_back_comes_from(filters: dict[str, Callable[..., Any]], tmp_path: Path) -> None:

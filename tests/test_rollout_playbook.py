@@ -63,6 +63,29 @@ def test_one_goes_back_and_the_others_stay(fleet: Fleet) -> None:
     assert summary(said)["kitchen"][2] == "was rolled back"
 
 
+def test_who_was_not_rolled_out_to_a_version_does_not_go_back_beyond_it(fleet: Fleet) -> None:
+    fleet.inventory["hailo_whisper"]["hosts"].pop("attic")
+    assert fleet.run("rollout", **NEW)[0] == 0
+    assert fleet.run("rollout", "--limit", "kitchen,tower", hailo_whisper_version="0.3.0")[0] == 0
+    status, said = fleet.run("rollback")
+    assert status == 2, said
+    assert "The last roll-out of these hosts was not the same one: office to 0.2.0; kitchen to 0.3.0." in " ".join(said.split())
+    assert (fleet.version("kitchen"), fleet.version("office")) == ("0.3.0", "0.2.0")
+    # Settings that came since are not undone unasked.
+    (fleet.folder / "kitchen/etc/hailo/hailo-whisper.yaml").write_text("of: 0.3.0 with keys\n")
+    status, said = fleet.run("rollback", hailo_whisper_rollback_from="3.0")
+    assert status == 2, said
+    assert "None of these hosts has a snapshot of a roll-out to 3.0, so there is nothing to go back to." in " ".join(said.split())
+    status, said = fleet.run("rollback", hailo_whisper_rollback_from="0.3.0")
+    assert status == 2, said
+    assert "On kitchen was changed after its last roll-out: /etc/hailo/hailo-whisper.yaml." in " ".join(said.split())
+    status, said = fleet.run("rollback", hailo_whisper_rollback_from="0.3.0", hailo_whisper_rollback_anyway="true")
+    assert status == 0, said
+    assert (summary(said)["kitchen"][2], summary(said)["office"][2]) == ("rolled back", "another version")
+    assert versions(fleet)[:2] == ["0.2.0", "0.2.0"]
+    assert fleet.config("kitchen") == "of: 0.2.0\n"
+
+
 def test_a_bad_version_is_taken_back_from_the_canary_and_nobody_else_is_touched(fleet: Fleet) -> None:
     for name in fleet.names:
         fleet.mark(name, "spoilt", "0.2.0+deb12u1\n")

@@ -16,7 +16,7 @@ description: Shows for each host from which version it came, to which it was to 
 COLUMNS = ("host", "from", "to", "outcome")
 GOOD = {
     "rollout.yml": ("done", "was done", "would be done"),
-    "rollback.yml": ("rolled back", "was rolled back", "would be rolled back", "no roll-out"),
+    "rollback.yml": ("rolled back", "was rolled back", "would be rolled back", "no roll-out", "not begun", "another version"),
 }
 """What is as it should be, by the playbook."""
 # What each may want of somebody, by what became of it.

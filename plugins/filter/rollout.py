@@ -10,6 +10,8 @@ BATCHES = [1, "10%", "25%"]
 ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}
 """Debian's names."""
 BY_HAND = ("drain", "maint")
+SHOWN = 5
+"""Hosts of a list of them."""
 LONGEST = 500
 """Characters of a reason."""
 
@@ -70,6 +72,18 @@ def plain(name: str) -> str:
     return re.sub(r"[^A-Za-z0-9._:-]", "-", name)
 
 
+def leaving(names: Iterable[str], hostvars: Mapping[str, Mapping[str, Any]]) -> dict[str, str]:
+    """By the version that hosts are to leave, which hosts these are, in words."""
+    found: dict[str, list[str]] = {}
+    for name in names:
+        if hostvars[name].get("rollout_outcome") == "untouched":
+            found.setdefault(hostvars[name].get("rollout_left") or "", []).append(name)
+    return {
+        version: f"{', '.join(hosts[:SHOWN])}{f' and {len(hosts) - SHOWN} more' if len(hosts) > SHOWN else ''} to {version or 'none'}"
+        for version, hosts in sorted(found.items())
+    }
+
+
 def packages(lacking: Mapping[str, str], folder: str, machine: str) -> dict[str, list[str]]:
     """The files of these packages in a folder or a repository on the controller, and the `missing` ones that are not there."""
     files, missing = [], []
@@ -105,6 +119,7 @@ class FilterModule:
             "rollout_drainable": drainable,
             "rollout_gateways": gateways,
             "rollout_hosts": hosts,
+            "rollout_leaving": leaving,
             "rollout_packages": packages,
             "rollout_reason": reason,
         }
