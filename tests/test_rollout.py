@@ -253,10 +253,17 @@ def filters(project: Path) -> dict[str, Callable[..., Any]]:
 
 def test_who_goes_first_and_who_together(filters: dict[str, Callable[..., Any]]) -> None:
     names, groups = ["a", "b", "c", "d"], {"lab": ["d", "b"]}
-    assert filters["rollout_chosen"](names, groups, 2) == {"hosts": ["a", "b"], "unknown": []}
-    assert filters["rollout_chosen"](names, groups, "0") == {"hosts": [], "unknown": []}
-    assert filters["rollout_chosen"](names, groups, "lab") == {"hosts": ["b", "d"], "unknown": []}
-    assert filters["rollout_chosen"](names, groups, ["c", "x"]) == {"hosts": ["c"], "unknown": ["x"]}
+    assert filters["rollout_chosen"](names, groups, 2, names) == {"hosts": ["a", "b"], "away": [], "unknown": []}
+    assert filters["rollout_chosen"](names, groups, "0", names) == {"hosts": [], "away": [], "unknown": []}
+    assert filters["rollout_chosen"](names, groups, "lab", names) == {"hosts": ["b", "d"], "away": [], "unknown": []}
+    assert filters["rollout_chosen"](names, groups, ["c", "x"], names) == {"hosts": ["c"], "away": [], "unknown": ["x"]}
+    # Who cannot be reached is no canary, and known all the same.
+    assert filters["rollout_chosen"](["b", "c"], groups, 1, names) == {"hosts": ["b"], "away": [], "unknown": []}
+    assert filters["rollout_chosen"](["b", "c"], groups, ["a", "lab"], names) == {
+        "hosts": ["b"],
+        "away": ["a", "d"],
+        "unknown": [],
+    }
     hostvars: dict[str, dict[str, Any]] = {
         "a": {"rollout_outcome": "was done", "rollout_canary": False},
         "b": {"rollout_outcome": "untouched", "rollout_canary": False},

@@ -171,6 +171,29 @@ def test_where_one_is_refused_none_is_touched(fleet: Fleet) -> None:
     assert fleet.gateway_log() == []
 
 
+def test_a_key_that_is_not_taken_is_found_before_anybody_is_touched(fleet: Fleet) -> None:
+    fleet.mark("office", "stale")
+    with fleet.serving():
+        status, said = fleet.run("rollout", **NEW)
+    assert status == 2, said
+    assert "office: It answered 401." in said
+    assert fleet.gateway_log() == []
+    assert fleet.ledger("kitchen") == {}
+
+
+def test_another_is_the_canary_where_the_first_is_off(fleet: Fleet) -> None:
+    fleet.mark("kitchen", "off")
+    status, said = fleet.run("rollout", **NEW, hailo_whisper_rollout_canaries=["kitchen"])
+    assert status != 0, said
+    assert "kitchen was to go first and cannot be reached, so that nobody would be watched." in " ".join(said.split())
+    assert fleet.ledger("office") == {}
+    fleet.mark("office", "deaf")
+    status, said = fleet.run("rollout", **NEW, hailo_whisper_rollout_soak_seconds=9)
+    assert status != 0, said
+    found = summary(said)
+    assert (found["kitchen"][2], found["office"][2], found["attic"][2]) == ("not reached", "rolled back", "untouched")
+
+
 REFUSALS = {
     "no-version": ({"hailo_whisper_version": ""}, "Nothing says which version is to be rolled out"),
     "no-way-back": ({"hailo_whisper_deb": "/nowhere"}, "could not go back: nobody has hailo-whisper_0.1.0+deb12u1_"),
@@ -202,10 +225,13 @@ def test_the_controller_killed_in_the_middle_leaves_nobody_drained_for_ever(flee
     assert fleet.ledger("kitchen")["outcome"] == "done"
     assert fleet.ledger("office")["outcome"] == "under way"
     assert fleet.states()["office"] == "drain"
-    status, said = fleet.run("rollout", **NEW)
+    drained = fleet.gateway_log().count("drain kitchen")
+    with fleet.serving():
+        status, said = fleet.run("rollout", **NEW)
     assert status == 0, said
     found = summary(said)
-    assert (found["kitchen"][2], found["office"][2], found["attic"][2]) == ("done",) * 3
+    assert (found["kitchen"][2], found["office"][2], found["attic"][2]) == ("was done", "done", "done")
+    assert fleet.gateway_log().count("drain kitchen") == drained, "who is done and ready is passed over"
     assert found["office"][0] == "0.1.0+deb12u1", "the version before is still the one that it goes back to"
     assert fleet.states() == dict.fromkeys(fleet.names, "ready")
     assert versions(fleet) == ["0.2.0"] * 3

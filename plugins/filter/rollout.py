@@ -16,15 +16,21 @@ LONGEST = 500
 """Characters of a reason."""
 
 
-def chosen(hosts: Sequence[str], groups: Mapping[str, Sequence[str]], wanted: Any) -> dict[str, list[str]]:
-    """The canaries among the hosts of a play: the first so many, or those of the names of hosts and groups. `unknown` are names of neither."""
+def chosen(
+    hosts: Sequence[str], groups: Mapping[str, Sequence[str]], wanted: Any, everybody: Sequence[str]
+) -> dict[str, list[str]]:
+    """The canaries among the hosts of a play that can be reached: the first so many, or those of the names of hosts and groups.
+
+    `away` are those of them among `everybody`, the hosts that the play is for, which cannot be reached. `unknown` are names of neither host nor group.
+    """
     if str(wanted).isdigit():
-        return {"hosts": [*hosts][: int(wanted)], "unknown": []}
+        return {"hosts": [*hosts][: int(wanted)], "away": [], "unknown": []}
     names = [wanted] if isinstance(wanted, str) else [*wanted]
     meant = {host for name in names for host in groups.get(name, [name])}
     return {
         "hosts": [host for host in hosts if host in meant],
-        "unknown": [name for name in names if name not in groups and name not in hosts],
+        "away": [host for host in everybody if host in meant and host not in hosts],
+        "unknown": [name for name in names if name not in groups and name not in everybody],
     }
 
 
