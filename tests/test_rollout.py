@@ -319,6 +319,14 @@ def test_a_reason_is_one_line_of_what_was_said(filters: dict[str, Callable[..., 
     assert reason({"msg": "It is\nnot ready."}, "Ask") == "Ask: It is not ready."
     assert reason({"msg": "non-zero return code", "stderr": "E: no room\n"}) == "E: no room"
     assert reason({"msg": "All items failed", "results": [{"failed": False}, {"failed": True, "msg": "this one"}]}) == "this one"
+    unreachable = {"results": [{"rc": 0}, {"unreachable": True, "msg": "Nobody is there"}], "msg": "All items completed"}
+    assert reason(unreachable) == "Nobody is there"
+    farewell = "Shared connection to 192.0.2.7 closed.\r\n"
+    assert (
+        reason({"msg": "non-zero return code", "stderr": farewell, "stdout": "There is no snapshot.\r\n"})
+        == "There is no snapshot."
+    )
+    assert reason({"msg": "non-zero return code", "stderr": f"E: no room\n{farewell}", "stdout": "1 of 2"}) == "E: no room"
     assert reason({}) == "it does not say why"
     assert len(reason({"msg": "x" * 9000})) == 503
 

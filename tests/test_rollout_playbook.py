@@ -50,8 +50,14 @@ def test_one_goes_back_and_the_others_stay(fleet: Fleet) -> None:
     assert status == 0, said
     assert "would put back hailo-whisper 0.1.0+deb12u1, /etc/hailo/hailo-whisper.yaml" in said
     assert fleet.version("kitchen") == "0.2.0"
+    # What hangs over its requests goes too.
+    (fleet.folder / "states.hangs").touch()
     status, said = fleet.run("rollback", "--limit", "kitchen")
     assert status == 0, said
+    assert (
+        "kitchen goes back all the same. The gateway tower says: hailo-whisper-gateway: it is drained, and still has 2"
+        in " ".join(said.split())
+    )
     assert summary(said)["kitchen"] == ["0.2.0+deb12u1", "0.1.0+deb12u1", "rolled back"]
     assert (fleet.version("kitchen"), fleet.config("kitchen")) == ("0.1.0", "of: 0.1.0\n")
     assert (fleet.version("office"), fleet.config("office")) == ("0.2.0", "of: 0.2.0\n")
@@ -192,6 +198,16 @@ def test_another_is_the_canary_where_the_first_is_off(fleet: Fleet) -> None:
     assert status != 0, said
     found = summary(said)
     assert (found["kitchen"][2], found["office"][2], found["attic"][2]) == ("not reached", "rolled back", "untouched")
+
+
+def test_one_that_does_not_finish_what_it_has_is_left_as_it_is(fleet: Fleet) -> None:
+    (fleet.folder / "states.hangs").touch()
+    status, said = fleet.run("rollout", **NEW)
+    assert status == 2, said
+    assert (summary(said)["kitchen"][2], summary(said)["office"][2]) == ("not begun", "untouched")
+    assert "still has 2 requests" in fleet.ledger("kitchen")["reason"]
+    assert versions(fleet) == ["0.1.0"] * 3
+    assert fleet.states() == dict.fromkeys(fleet.names, "ready")
 
 
 REFUSALS = {

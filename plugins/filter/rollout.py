@@ -10,6 +10,7 @@ BATCHES = [1, "10%", "25%"]
 ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}
 """Debian's names."""
 BY_HAND = ("drain", "maint")
+FAREWELL = re.compile(r"(Shared connection|Connection) to \S+ closed\.$")
 SHOWN = 5
 """Hosts of a list of them."""
 LONGEST = 500
@@ -107,11 +108,17 @@ def reason(result: Mapping[str, Any], task: str = "") -> str:
     """Why a task has failed, in its own words and on one line."""
     failed = next((item for item in result.get("results") or [] if item.get("failed") or item.get("unreachable")), result)
     told = str(failed.get("msg") or "")
-    said = " ".join(str(failed.get("stderr") or failed.get("stdout") or "").split())
+    # A script over ssh has a terminal: what it says in anger stands in its output, and ssh alone speaks in the other.
+    said = next((text for text in (own(failed.get("stderr")), own(failed.get("stdout"))) if text), "")
     text = said if said and told.startswith("non-zero return code") else " ".join(told.split())
     text = text or "it does not say why"
     text = text if len(text) <= LONGEST else f"{text[:LONGEST]}..."
     return f"{task}: {text}" if task else text
+
+
+def own(text: Any) -> str:
+    """What a program has said, on one line, without what ssh adds."""
+    return " ".join(" ".join(line for line in str(text or "").splitlines() if not FAREWELL.match(line.strip())).split())
 
 
 class FilterModule:

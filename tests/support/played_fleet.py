@@ -29,12 +29,14 @@ PROGRAMS = {
     "systemctl": '[ "$1" = is-active ] && echo active; echo "systemctl $*" >>"$ROOT/log"',
 }
 GATEWAY = """
-import json, sys
+import json, os, sys
 path = {path!r}
 states = json.load(open(path))
 command = sys.argv[1]
 if command == "status":
     print(json.dumps([{{"name": name, "state": state}} for name, state in states.items()]))
+elif "--wait" in sys.argv and os.path.exists(path + ".hangs") and command == "drain":
+    sys.exit("hailo-whisper-gateway: it is drained, and still has 2 requests after 1 s.")
 else:
     states[sys.argv[2]] = command
     json.dump(states, open(path, "w"))
