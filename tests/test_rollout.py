@@ -166,6 +166,26 @@ def test_a_package_that_dpkg_has_begun_with_is_unfinished(host: Host) -> None:
         assert host.call("look")["unfinished"] == unfinished, status
 
 
+def test_a_download_that_was_cut_off_is_no_way_back(host: Host) -> None:
+    kept = host.root / "var/lib/hailo-whisper/rollback"
+    host.program("dpkg-query", "echo hailo-whisper 1.0+deb12u1 installed")
+    host.program("dpkg-deb", 'cat "$3"')
+    host.program("apt-get", 'echo "hailo-whisper 1.0" >hailo-whisper_1.0.deb; echo "E: The disk is full" >&2; exit 100')
+    refused = host.refused("fetch", packages={"hailo-whisper": "1.0+deb12u1"})
+    assert refused.returncode == 1
+    assert "apt could not download hailo-whisper=1.0+deb12u1: E: The disk is full Let `apt-get update` run here" in refused.stderr
+    assert host.call("look")["lacking"] == {"hailo-whisper": "1.0+deb12u1"}
+    # On its way from the controller, which is another file system than that of its target.
+    host.write("var/lib/hailo-whisper/rollback/.ansible_tmp7hailo-whisper_1.0.deb", "hailo-whisper 1.0+deb12u1")
+    assert host.call("look")["lacking"] != {}
+    host.program("apt-get", 'echo "hailo-whisper 1.0+deb12u1" >hailo-whisper_1.0.deb')
+    assert host.call("fetch", packages={"hailo-whisper": "1.0+deb12u1"}) == {"brought": ["hailo-whisper_1.0.deb"]}
+    assert host.call("look")["lacking"] == {}
+    assert not (kept / "coming").exists()
+    assert host.call("begin", entry={"to": "2.0"})["from"] == "1.0+deb12u1"
+    assert [path.name for path in kept.glob("*.deb")] == ["hailo-whisper_1.0.deb"]
+
+
 def test_what_was_changed_after_a_roll_out_is_named(host: Host) -> None:
     host.call("begin", entry={"to": "2.0"})
     host.install("2.0")

@@ -3,7 +3,7 @@
 
 `look`: what is installed, what its last roll-out has noted, and what it would go back to; `ask_apt`: whether apt can be asked for packages. `begin`: take
 the snapshot, and note in the ledger what begins (`entry`). `end`: note what came of it (`entry`). `back`: put back what the snapshot has, or, with
-`check`, say what would be. All of them: `root`, of another file system, for tests; each can be cut off and run again.
+`check`, say what would be. `fetch`: have apt download packages (`packages`, by their versions) into what is kept. All of them: `root`, of another file system, for tests; each can be cut off and run again.
 
 The snapshot is of the version before: a roll-out that was cut off or failed leaves it as it is for the next one. API keys are not in it, so that a key
 that was taken back stays so; neither are models, but for their sums.
@@ -99,6 +99,27 @@ class Host:
             if options["ask_apt"]
             else [],
         }
+
+    def fetch(self, options):
+        """Have apt bring the packages of the version before. Each is kept when it is whole: what a download that was cut off has left is not."""
+        coming = self.kept / "coming"
+        remove(coming)
+        self.kept.mkdir(parents=True, exist_ok=True, mode=0o700)
+        coming.mkdir()
+        wanted = [f"{name}={version}" for name, version in sorted(options["packages"].items())]
+        # As root, where apt's own user may not look.
+        done = self.run("apt-get", "-oAPT::Sandbox::User=root", "download", *wanted, folder=coming)
+        if done.returncode:
+            said = " ".join(line for line in done.stderr.splitlines() if line.startswith("E:"))
+            raise Refused(
+                f"apt could not download {' and '.join(wanted)}: {said[:600]} Let `apt-get update` run here, and run the playbook again."
+            )
+        brought = sorted(coming.glob("*.deb"))
+        for path in brought:
+            sync(path)
+            path.replace(self.kept / path.name)
+        remove(coming)
+        return {"brought": [path.name for path in brought]}
 
     def begin(self, options):
         """Be able to go back, and say so."""
@@ -212,7 +233,8 @@ class Host:
     def cached(self):
         """Version and file of each package that is kept here."""
         found = {}
-        for path in sorted(self.kept.glob("*.deb")):
+        # One with a dot is on its way from the controller.
+        for path in sorted(self.kept.glob("[!.]*.deb")):
             fields = self.run("dpkg-deb", "--show", "--showformat=${Package} ${Version}", path).stdout.split()
             if len(fields) == 2:
                 found[fields[0]] = (fields[1], path)
@@ -290,6 +312,8 @@ class Host:
             "models": self.models(),
             "tree": measure(self.root / KEPT_TREE) if method == "venv" else None,
         }
+        # All that it speaks of has to be there after a power cut, if it is.
+        os.sync()
         self.write(f"{SNAPSHOT}/snapshot.json", snapshot, 0o600)
 
     # The way back.
@@ -360,6 +384,7 @@ class Host:
         else:
             part.write_bytes(base64.b64decode(file["content"]))
             part.chmod(file["mode"])
+            sync(part)
         part.replace(path)
 
     def take_effect(self, changed, socket):
@@ -384,14 +409,16 @@ class Host:
 
     # What is below all of it.
 
-    def run(self, program, *arguments):
+    def run(self, program, *arguments, folder=None):
         """A program of the machine, with nobody to ask. 127 when it is not there."""
         path = self.root / (program if "/" in program else f"usr/bin/{program}")
         environment = {**os.environ, "LC_ALL": "C.UTF-8", "DEBIAN_FRONTEND": "noninteractive"}
         command = [str(path), *map(str, arguments)]
         if not path.exists():
             return subprocess.CompletedProcess(command, 127, "", f"There is no {path}.")
-        return subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False, env=environment)
+        return subprocess.run(
+            command, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False, env=environment, cwd=folder
+        )
 
     def write(self, name, content, mode=0o644):
         """Write JSON, whole or not at all, so that it is there after a power cut."""
@@ -428,6 +455,12 @@ def read(path):
     except ValueError:
         return None
     return found if isinstance(found, dict) else None
+
+
+def sync(path):
+    """Have a file on the disk, so that it is not empty after a power cut."""
+    with path.open("rb") as stream:
+        os.fsync(stream.fileno())
 
 
 def remove(path):
