@@ -210,6 +210,18 @@ def test_one_that_does_not_finish_what_it_has_is_left_as_it_is(fleet: Fleet) -> 
     assert fleet.states() == dict.fromkeys(fleet.names, "ready")
 
 
+def test_no_room_for_the_way_back_is_said_and_nothing_is_begun(fleet: Fleet) -> None:
+    (fleet.folder / "kitchen/var/lib/hailo-whisper").mkdir(parents=True)
+    fleet.mark("kitchen", "var/lib/hailo-whisper/rollback", "in the way")
+    status, said = fleet.run("rollout", "--limit", "kitchen,tower", **NEW)
+    assert status == 2, said
+    found = summary(said)
+    assert found["kitchen"][2] == "not begun"
+    assert "kitchen: Make the folder of what is kept: " in "\n".join(found[""])
+    assert fleet.gateway_log() == []
+    assert fleet.ledger("kitchen") == {}
+
+
 REFUSALS = {
     "no-version": ({"hailo_whisper_version": ""}, "Nothing says which version is to be rolled out"),
     "no-way-back": ({"hailo_whisper_deb": "/nowhere"}, "could not go back: nobody has hailo-whisper_0.1.0+deb12u1_"),

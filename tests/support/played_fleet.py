@@ -274,7 +274,7 @@ class Fleet:
 
     @staticmethod
     def kill(process: "subprocess.Popen[str]") -> None:
-        """The controller, as when it loses its power."""
+        """The controller, which notes nothing more. Its workers are in sessions of their own: the task that they are at goes on to its end."""
         os.killpg(process.pid, signal.SIGKILL)
         process.wait(30)
 
