@@ -66,6 +66,10 @@ class Host:
         self.write("usr/lib/systemd/system/hailo-whisper-more.service", "")
         self.write("etc/hailo/hailo-whisper.yaml", "port: 2\n")
 
+    def install_again(self, old: str, version: str) -> None:
+        """Without a roll-out."""
+        (self.root / SITE / f"hailo_whisper-{old}.dist-info").rename(self.root / SITE / f"hailo_whisper-{version}.dist-info")
+
     def call(self, command: str, **options: Any) -> Any:
         done = self.refused(command, **options)
         assert done.returncode == 0, done.stderr
@@ -127,6 +131,71 @@ def test_a_roll_out_that_was_cut_off_keeps_the_snapshot_of_before(host: Host) ->
     assert [each["to"] for each in host.ledger["earlier"]] == ["2.0"]
     # What has come to an end is not gone back beyond.
     assert host.call("begin", entry={"to": "4.0"})["from"] == "2.0"
+
+
+def test_a_version_that_was_installed_since_is_not_gone_back_beyond(host: Host) -> None:
+    host.call("begin", entry={"to": "2.0"})
+    host.call("end", entry={"outcome": "failed"})
+    host.install("3.0")
+    found = host.call("look")
+    assert (found["unfinished"], found["since"]) == (False, ["hailo-whisper 3.0"])
+    assert host.call("begin", entry={"to": "4.0"})["from"] == "3.0"
+
+
+def test_one_that_goes_on_with_another_may_find_either_version(host: Host) -> None:
+    host.call("begin", entry={"to": "2.0"})
+    host.install("2.0")
+    host.call("begin", entry={"to": "3.0"})
+    assert host.call("look")["unfinished"], "the version of the first, on the way to that of the second"
+    assert host.call("begin", entry={"to": "4.0"})["from"] == "1.0"
+
+
+def test_a_package_that_dpkg_has_begun_with_is_unfinished(host: Host) -> None:
+    host.program("dpkg-query", f'cat "{host.root}/status"')
+    host.program("dpkg-deb", 'cat "$3"')
+    host.program("dpkg", "")
+    host.write("var/lib/hailo-whisper/rollback/one.deb", "hailo-whisper 1.0+deb12u1")
+    host.write("status", "hailo-whisper 1.0+deb12u1 installed\n")
+    assert host.call("begin", entry={"to": "2.0"})["from"] == "1.0+deb12u1"
+    for status, unfinished in {
+        "2.0+deb12u1 installed": True,
+        "3.0+deb12u1 unpacked": True,
+        "2.0.1+deb12u1 installed": False,
+    }.items():
+        host.write("status", f"hailo-whisper {status}\n")
+        assert host.call("look")["unfinished"] == unfinished, status
+
+
+def test_a_download_that_was_cut_off_is_no_way_back(host: Host) -> None:
+    kept = host.root / "var/lib/hailo-whisper/rollback"
+    host.program("dpkg-query", "echo hailo-whisper 1.0+deb12u1 installed")
+    host.program("dpkg-deb", 'cat "$3"')
+    host.program("apt-get", 'echo "hailo-whisper 1.0" >hailo-whisper_1.0.deb; echo "E: The disk is full" >&2; exit 100')
+    refused = host.refused("fetch", packages={"hailo-whisper": "1.0+deb12u1"})
+    assert refused.returncode == 1
+    assert "apt could not download hailo-whisper=1.0+deb12u1: E: The disk is full Let `apt-get update` run here" in refused.stderr
+    assert host.call("look")["lacking"] == {"hailo-whisper": "1.0+deb12u1"}
+    # On its way from the controller, which is another file system than that of its target.
+    host.write("var/lib/hailo-whisper/rollback/.ansible_tmp7hailo-whisper_1.0.deb", "hailo-whisper 1.0+deb12u1")
+    assert host.call("look")["lacking"] != {}
+    host.program("apt-get", 'echo "hailo-whisper 1.0+deb12u1" >hailo-whisper_1.0.deb')
+    assert host.call("fetch", packages={"hailo-whisper": "1.0+deb12u1"}) == {"brought": ["hailo-whisper_1.0.deb"]}
+    assert host.call("look")["lacking"] == {}
+    assert not (kept / "coming").exists()
+    assert host.call("begin", entry={"to": "2.0"})["from"] == "1.0+deb12u1"
+    assert [path.name for path in kept.glob("*.deb")] == ["hailo-whisper_1.0.deb"]
+
+
+def test_what_was_changed_after_a_roll_out_is_named(host: Host) -> None:
+    host.call("begin", entry={"to": "2.0"})
+    host.install("2.0")
+    host.call("end", entry={"outcome": "done"})
+    assert host.call("look")["since"] == []
+    host.write("etc/hailo/hailo-whisper.yaml", "port: 2\naccess: {keys: /etc/hailo/hailo-whisper.keys}\n")
+    host.write("etc/hailo/models.d/mine.yaml", "")
+    assert host.call("look")["since"] == ["/etc/hailo/hailo-whisper.yaml", "/etc/hailo/models.d/mine.yaml"]
+    host.install_again("2.0", "2.5")
+    assert host.call("look")["since"][0] == "hailo-whisper 2.5"
 
 
 def test_the_ledger_has_the_last_ten(host: Host) -> None:
@@ -204,10 +273,17 @@ def filters(project: Path) -> dict[str, Callable[..., Any]]:
 
 def test_who_goes_first_and_who_together(filters: dict[str, Callable[..., Any]]) -> None:
     names, groups = ["a", "b", "c", "d"], {"lab": ["d", "b"]}
-    assert filters["rollout_chosen"](names, groups, 2) == {"hosts": ["a", "b"], "unknown": []}
-    assert filters["rollout_chosen"](names, groups, "0") == {"hosts": [], "unknown": []}
-    assert filters["rollout_chosen"](names, groups, "lab") == {"hosts": ["b", "d"], "unknown": []}
-    assert filters["rollout_chosen"](names, groups, ["c", "x"]) == {"hosts": ["c"], "unknown": ["x"]}
+    assert filters["rollout_chosen"](names, groups, 2, names) == {"hosts": ["a", "b"], "away": [], "unknown": []}
+    assert filters["rollout_chosen"](names, groups, "0", names) == {"hosts": [], "away": [], "unknown": []}
+    assert filters["rollout_chosen"](names, groups, "lab", names) == {"hosts": ["b", "d"], "away": [], "unknown": []}
+    assert filters["rollout_chosen"](names, groups, ["c", "x"], names) == {"hosts": ["c"], "away": [], "unknown": ["x"]}
+    # Who cannot be reached is no canary, and known all the same.
+    assert filters["rollout_chosen"](["b", "c"], groups, 1, names) == {"hosts": ["b"], "away": [], "unknown": []}
+    assert filters["rollout_chosen"](["b", "c"], groups, ["a", "lab"], names) == {
+        "hosts": ["b"],
+        "away": ["a", "d"],
+        "unknown": [],
+    }
     hostvars: dict[str, dict[str, Any]] = {
         "a": {"rollout_outcome": "was done", "rollout_canary": False},
         "b": {"rollout_outcome": "untouched", "rollout_canary": False},
@@ -235,6 +311,17 @@ def test_the_gateways_of_a_host(filters: dict[str, Callable[..., Any]]) -> None:
     assert filters["rollout_drainable"](asked, "office", []) == []
 
 
+def test_which_versions_are_to_be_left(filters: dict[str, Callable[..., Any]]) -> None:
+    hostvars = {name: {"rollout_outcome": "untouched", "rollout_left": "2.0"} for name in "abcdefg"}
+    hostvars["a"] = {"rollout_outcome": "was rolled back", "rollout_left": "3.0"}
+    hostvars["b"]["rollout_left"] = "1.0"
+    assert filters["rollout_leaving"]("ab", hostvars) == {"1.0": "b to 1.0"}
+    assert filters["rollout_leaving"]("abcdefg", hostvars) == {"1.0": "b to 1.0", "2.0": "c, d, e, f, g to 2.0"}
+    hostvars["a"]["rollout_outcome"] = "untouched"
+    hostvars["a"]["rollout_left"] = "2.0"
+    assert filters["rollout_leaving"]("abcdefg", hostvars)["2.0"] == "a, c, d, e, f and 1 more to 2.0"
+
+
 def test_where_the_way_back_comes_from(filters: dict[str, Callable[..., Any]], tmp_path: Path) -> None:
     (tmp_path / "pool/main").mkdir(parents=True)
     file = tmp_path / "pool/main/hailo-whisper_1.0+deb12u1_arm64.deb"
@@ -252,6 +339,14 @@ def test_a_reason_is_one_line_of_what_was_said(filters: dict[str, Callable[..., 
     assert reason({"msg": "It is\nnot ready."}, "Ask") == "Ask: It is not ready."
     assert reason({"msg": "non-zero return code", "stderr": "E: no room\n"}) == "E: no room"
     assert reason({"msg": "All items failed", "results": [{"failed": False}, {"failed": True, "msg": "this one"}]}) == "this one"
+    unreachable = {"results": [{"rc": 0}, {"unreachable": True, "msg": "Nobody is there"}], "msg": "All items completed"}
+    assert reason(unreachable) == "Nobody is there"
+    farewell = "Shared connection to 192.0.2.7 closed.\r\n"
+    assert (
+        reason({"msg": "non-zero return code", "stderr": farewell, "stdout": "There is no snapshot.\r\n"})
+        == "There is no snapshot."
+    )
+    assert reason({"msg": "non-zero return code", "stderr": f"E: no room\n{farewell}", "stdout": "1 of 2"}) == "E: no room"
     assert reason({}) == "it does not say why"
     assert len(reason({"msg": "x" * 9000})) == 503
 
@@ -274,6 +369,7 @@ def test_the_summary(project: Path) -> None:
         "e     -     -   refused",
         "b: no room",
         "c: No route to host",
+        "d: No route to host",
         "e: Too little memory.",
         "b: mend it, then run playbooks/rollback.yml or the same roll-out with --limit b; it stays drained at the gateway until then.",
         "c: when it can be reached again, run the same again, which finishes it, or playbooks/rollback.yml, with --limit c.",
@@ -283,6 +379,15 @@ def test_the_summary(project: Path) -> None:
         "1 of 2 as they should be, and 1 could not be reached: run the same again when they can."
     )
     assert plugin.closing(plugin.rows({"a": hosts["a"]}, {}, {}), good) == "1 of 1 as they should be."
+
+
+def test_what_a_task_says_of_its_failure(project: Path) -> None:
+    told = loaded(project / "plugins/callback/rollout_summary.py").told
+    assert told({"msg": "No\nroute."}) == "No route."
+    items = [{"msg": "All is well"}, {"failed": True, "msg": "this one"}, {"failed": True, "msg": "that one"}]
+    assert told({"msg": "One or more items failed", "results": items}) == "this one"
+    assert told({"results": [{"unreachable": True, "msg": "Nobody is there"}]}) == "Nobody is there"
+    assert told({}) == ""
 
 
 class Hearing(http.server.BaseHTTPRequestHandler):

@@ -50,8 +50,14 @@ def test_one_goes_back_and_the_others_stay(fleet: Fleet) -> None:
     assert status == 0, said
     assert "would put back hailo-whisper 0.1.0+deb12u1, /etc/hailo/hailo-whisper.yaml" in said
     assert fleet.version("kitchen") == "0.2.0"
+    # What hangs over its requests goes too.
+    (fleet.folder / "states.hangs").touch()
     status, said = fleet.run("rollback", "--limit", "kitchen")
     assert status == 0, said
+    assert (
+        "kitchen goes back all the same. The gateway tower says: hailo-whisper-gateway: it is drained, and still has 2"
+        in " ".join(said.split())
+    )
     assert summary(said)["kitchen"] == ["0.2.0+deb12u1", "0.1.0+deb12u1", "rolled back"]
     assert (fleet.version("kitchen"), fleet.config("kitchen")) == ("0.1.0", "of: 0.1.0\n")
     assert (fleet.version("office"), fleet.config("office")) == ("0.2.0", "of: 0.2.0\n")
@@ -61,6 +67,29 @@ def test_one_goes_back_and_the_others_stay(fleet: Fleet) -> None:
     status, said = fleet.run("rollback", "--limit", "kitchen")
     assert status == 0, said
     assert summary(said)["kitchen"][2] == "was rolled back"
+
+
+def test_who_was_not_rolled_out_to_a_version_does_not_go_back_beyond_it(fleet: Fleet) -> None:
+    fleet.inventory["hailo_whisper"]["hosts"].pop("attic")
+    assert fleet.run("rollout", **NEW)[0] == 0
+    assert fleet.run("rollout", "--limit", "kitchen,tower", hailo_whisper_version="0.3.0")[0] == 0
+    status, said = fleet.run("rollback")
+    assert status == 2, said
+    assert "The last roll-out of these hosts was not the same one: office to 0.2.0; kitchen to 0.3.0." in " ".join(said.split())
+    assert (fleet.version("kitchen"), fleet.version("office")) == ("0.3.0", "0.2.0")
+    # Settings that came since are not undone unasked.
+    (fleet.folder / "kitchen/etc/hailo/hailo-whisper.yaml").write_text("of: 0.3.0 with keys\n")
+    status, said = fleet.run("rollback", hailo_whisper_rollback_from="3.0")
+    assert status == 2, said
+    assert "None of these hosts has a snapshot of a roll-out to 3.0, so there is nothing to go back to." in " ".join(said.split())
+    status, said = fleet.run("rollback", hailo_whisper_rollback_from="0.3.0")
+    assert status == 2, said
+    assert "On kitchen was changed after its last roll-out: /etc/hailo/hailo-whisper.yaml." in " ".join(said.split())
+    status, said = fleet.run("rollback", hailo_whisper_rollback_from="0.3.0", hailo_whisper_rollback_anyway="true")
+    assert status == 0, said
+    assert (summary(said)["kitchen"][2], summary(said)["office"][2]) == ("rolled back", "another version")
+    assert versions(fleet)[:2] == ["0.2.0", "0.2.0"]
+    assert fleet.config("kitchen") == "of: 0.2.0\n"
 
 
 def test_a_bad_version_is_taken_back_from_the_canary_and_nobody_else_is_touched(fleet: Fleet) -> None:
@@ -79,6 +108,35 @@ def test_a_bad_version_is_taken_back_from_the_canary_and_nobody_else_is_touched(
     assert "is not ready" in fleet.ledger("kitchen")["reason"]
     assert fleet.ledger("office") == {}
     assert fleet.states() == dict.fromkeys(fleet.names, "ready")
+
+
+def test_a_gateway_that_is_lost_keeps_no_bad_version_in_service_and_its_host_is_not_drained_for_ever(fleet: Fleet) -> None:
+    fleet.mark("kitchen", "spoilt", "0.2.0+deb12u1\n")
+    cuts = fleet.mark("kitchen", "cuts")
+    status, said = fleet.run("rollout", **NEW)
+    assert status == 2, said
+    assert summary(said)["kitchen"][2] == "rolled back"
+    assert versions(fleet) == ["0.1.0"] * 3
+    assert "And it is drained still: kitchen gets no requests from the gateway tower" in fleet.ledger("kitchen")["reason"]
+    assert fleet.ledger("kitchen")["drained"] == ["tower"]
+    assert fleet.states()["kitchen"] == "drain"
+    cuts.unlink()
+    (fleet.folder / "cut").unlink()
+    status, said = fleet.run("rollback", "--limit", "kitchen,tower")
+    assert status == 0, said
+    assert summary(said)["kitchen"][2] == "rolled back"
+    assert fleet.ledger("kitchen")["drained"] == []
+    assert fleet.states()["kitchen"] == "ready"
+
+
+def test_a_gateway_that_cannot_be_reached_is_said_to_be_it(fleet: Fleet) -> None:
+    (fleet.folder / "cut").touch()
+    status, said = fleet.run("rollout", "--limit", "kitchen,office", **NEW)
+    assert status == 2, said
+    found = summary(said)
+    assert found["kitchen"][2] == found["office"][2] == "refused"
+    assert "The gateway tower does not say how its appliances are" in " ".join(" ".join(found[""]).split())
+    assert fleet.ledger("kitchen") == {}
 
 
 def test_a_canary_that_fails_while_it_is_watched_goes_back(fleet: Fleet) -> None:
@@ -119,6 +177,51 @@ def test_where_one_is_refused_none_is_touched(fleet: Fleet) -> None:
     assert fleet.gateway_log() == []
 
 
+def test_a_key_that_is_not_taken_is_found_before_anybody_is_touched(fleet: Fleet) -> None:
+    fleet.mark("office", "stale")
+    with fleet.serving():
+        status, said = fleet.run("rollout", **NEW)
+    assert status == 2, said
+    assert "office: It answered 401." in said
+    assert fleet.gateway_log() == []
+    assert fleet.ledger("kitchen") == {}
+
+
+def test_another_is_the_canary_where_the_first_is_off(fleet: Fleet) -> None:
+    fleet.mark("kitchen", "off")
+    status, said = fleet.run("rollout", **NEW, hailo_whisper_rollout_canaries=["kitchen"])
+    assert status != 0, said
+    assert "kitchen was to go first and cannot be reached, so that nobody would be watched." in " ".join(said.split())
+    assert fleet.ledger("office") == {}
+    fleet.mark("office", "deaf")
+    status, said = fleet.run("rollout", **NEW, hailo_whisper_rollout_soak_seconds=9)
+    assert status != 0, said
+    found = summary(said)
+    assert (found["kitchen"][2], found["office"][2], found["attic"][2]) == ("not reached", "rolled back", "untouched")
+
+
+def test_one_that_does_not_finish_what_it_has_is_left_as_it_is(fleet: Fleet) -> None:
+    (fleet.folder / "states.hangs").touch()
+    status, said = fleet.run("rollout", **NEW)
+    assert status == 2, said
+    assert (summary(said)["kitchen"][2], summary(said)["office"][2]) == ("not begun", "untouched")
+    assert "still has 2 requests" in fleet.ledger("kitchen")["reason"]
+    assert versions(fleet) == ["0.1.0"] * 3
+    assert fleet.states() == dict.fromkeys(fleet.names, "ready")
+
+
+def test_no_room_for_the_way_back_is_said_and_nothing_is_begun(fleet: Fleet) -> None:
+    (fleet.folder / "kitchen/var/lib/hailo-whisper").mkdir(parents=True)
+    fleet.mark("kitchen", "var/lib/hailo-whisper/rollback", "in the way")
+    status, said = fleet.run("rollout", "--limit", "kitchen,tower", **NEW)
+    assert status == 2, said
+    found = summary(said)
+    assert found["kitchen"][2] == "not begun"
+    assert "kitchen: Make the folder of what is kept: " in "\n".join(found[""])
+    assert fleet.gateway_log() == []
+    assert fleet.ledger("kitchen") == {}
+
+
 REFUSALS = {
     "no-version": ({"hailo_whisper_version": ""}, "Nothing says which version is to be rolled out"),
     "no-way-back": ({"hailo_whisper_deb": "/nowhere"}, "could not go back: nobody has hailo-whisper_0.1.0+deb12u1_"),
@@ -150,10 +253,13 @@ def test_the_controller_killed_in_the_middle_leaves_nobody_drained_for_ever(flee
     assert fleet.ledger("kitchen")["outcome"] == "done"
     assert fleet.ledger("office")["outcome"] == "under way"
     assert fleet.states()["office"] == "drain"
-    status, said = fleet.run("rollout", **NEW)
+    drained = fleet.gateway_log().count("drain kitchen")
+    with fleet.serving():
+        status, said = fleet.run("rollout", **NEW)
     assert status == 0, said
     found = summary(said)
-    assert (found["kitchen"][2], found["office"][2], found["attic"][2]) == ("done",) * 3
+    assert (found["kitchen"][2], found["office"][2], found["attic"][2]) == ("was done", "done", "done")
+    assert fleet.gateway_log().count("drain kitchen") == drained, "who is done and ready is passed over"
     assert found["office"][0] == "0.1.0+deb12u1", "the version before is still the one that it goes back to"
     assert fleet.states() == dict.fromkeys(fleet.names, "ready")
     assert versions(fleet) == ["0.2.0"] * 3

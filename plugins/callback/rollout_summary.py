@@ -16,7 +16,7 @@ description: Shows for each host from which version it came, to which it was to 
 COLUMNS = ("host", "from", "to", "outcome")
 GOOD = {
     "rollout.yml": ("done", "was done", "would be done"),
-    "rollback.yml": ("rolled back", "was rolled back", "would be rolled back", "no roll-out"),
+    "rollback.yml": ("rolled back", "was rolled back", "would be rolled back", "no roll-out", "not begun", "another version"),
 }
 """What is as it should be, by the playbook."""
 # What each may want of somebody, by what became of it.
@@ -35,12 +35,18 @@ def rows(hosts: Mapping[str, Mapping[str, Any]], dark: Mapping[str, int], failur
         row = {column: str(hosts.get(name, {}).get(column) or "-") for column in COLUMNS} | {"host": name}
         row["why"] = str(hosts.get(name, {}).get("why") or "")
         if name not in hosts:
-            row |= {"outcome": "not reached"} if name in dark else {"outcome": "refused", "why": failures[name]}
+            row |= {"outcome": "not reached" if name in dark else "refused", "why": failures.get(name, "")}
         elif row["outcome"] == "under way":
             row |= {"outcome": "lost", "why": failures.get(name, "")}
         if name not in (each["host"] for each in found):
             found.append(row)
     return found
+
+
+def told(result: Mapping[str, Any]) -> str:
+    """Why a task has failed. Of a loop the first that has: the whole says only that one did."""
+    failed = next((item for item in result.get("results") or [] if item.get("failed") or item.get("unreachable")), result)
+    return " ".join(str(failed.get("msg") or "").split())
 
 
 def table(rows: list[Row], good: Sequence[str]) -> list[str]:
@@ -87,12 +93,12 @@ class CallbackModule(CallbackBase):  # type: ignore[misc]  # untyped
     def v2_runner_on_failed(self, result: Any, ignore_errors: bool = False) -> None:
         """Keep why a host has failed last."""
         if self._good and not ignore_errors:
-            self._failures[result._host.get_name()] = " ".join(str(result._result.get("msg") or "").split())
+            self._failures[result._host.get_name()] = told(result._result)
 
     def v2_runner_on_unreachable(self, result: Any) -> None:
         """Keep what was said of a host that is away."""
         if self._good:
-            self._failures[result._host.get_name()] = " ".join(str(result._result.get("msg") or "").split())
+            self._failures[result._host.get_name()] = told(result._result)
 
     def v2_playbook_on_stats(self, stats: Any) -> None:
         """Show the summary."""

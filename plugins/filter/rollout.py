@@ -10,19 +10,28 @@ BATCHES = [1, "10%", "25%"]
 ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}
 """Debian's names."""
 BY_HAND = ("drain", "maint")
+FAREWELL = re.compile(r"(Shared connection|Connection) to \S+ closed\.$")
+SHOWN = 5
+"""Hosts of a list of them."""
 LONGEST = 500
 """Characters of a reason."""
 
 
-def chosen(hosts: Sequence[str], groups: Mapping[str, Sequence[str]], wanted: Any) -> dict[str, list[str]]:
-    """The canaries among the hosts of a play: the first so many, or those of the names of hosts and groups. `unknown` are names of neither."""
+def chosen(
+    hosts: Sequence[str], groups: Mapping[str, Sequence[str]], wanted: Any, everybody: Sequence[str]
+) -> dict[str, list[str]]:
+    """The canaries among the hosts of a play that can be reached: the first so many, or those of the names of hosts and groups.
+
+    `away` are those of them among `everybody`, the hosts that the play is for, which cannot be reached. `unknown` are names of neither host nor group.
+    """
     if str(wanted).isdigit():
-        return {"hosts": [*hosts][: int(wanted)], "unknown": []}
+        return {"hosts": [*hosts][: int(wanted)], "away": [], "unknown": []}
     names = [wanted] if isinstance(wanted, str) else [*wanted]
     meant = {host for name in names for host in groups.get(name, [name])}
     return {
         "hosts": [host for host in hosts if host in meant],
-        "unknown": [name for name in names if name not in groups and name not in hosts],
+        "away": [host for host in everybody if host in meant and host not in hosts],
+        "unknown": [name for name in names if name not in groups and name not in everybody],
     }
 
 
@@ -70,6 +79,18 @@ def plain(name: str) -> str:
     return re.sub(r"[^A-Za-z0-9._:-]", "-", name)
 
 
+def leaving(names: Iterable[str], hostvars: Mapping[str, Mapping[str, Any]]) -> dict[str, str]:
+    """By the version that hosts are to leave, which hosts these are, in words."""
+    found: dict[str, list[str]] = {}
+    for name in names:
+        if hostvars[name].get("rollout_outcome") == "untouched":
+            found.setdefault(hostvars[name].get("rollout_left") or "", []).append(name)
+    return {
+        version: f"{', '.join(hosts[:SHOWN])}{f' and {len(hosts) - SHOWN} more' if len(hosts) > SHOWN else ''} to {version or 'none'}"
+        for version, hosts in sorted(found.items())
+    }
+
+
 def packages(lacking: Mapping[str, str], folder: str, machine: str) -> dict[str, list[str]]:
     """The files of these packages in a folder or a repository on the controller, and the `missing` ones that are not there."""
     files, missing = [], []
@@ -85,13 +106,19 @@ def packages(lacking: Mapping[str, str], folder: str, machine: str) -> dict[str,
 
 def reason(result: Mapping[str, Any], task: str = "") -> str:
     """Why a task has failed, in its own words and on one line."""
-    failed = next((item for item in result.get("results") or [] if item.get("failed")), result)
+    failed = next((item for item in result.get("results") or [] if item.get("failed") or item.get("unreachable")), result)
     told = str(failed.get("msg") or "")
-    said = " ".join(str(failed.get("stderr") or failed.get("stdout") or "").split())
+    # A script over ssh has a terminal: what it says in anger stands in its output, and ssh alone speaks in the other.
+    said = next((text for text in (own(failed.get("stderr")), own(failed.get("stdout"))) if text), "")
     text = said if said and told.startswith("non-zero return code") else " ".join(told.split())
     text = text or "it does not say why"
     text = text if len(text) <= LONGEST else f"{text[:LONGEST]}..."
     return f"{task}: {text}" if task else text
+
+
+def own(text: Any) -> str:
+    """What a program has said, on one line, without what ssh adds."""
+    return " ".join(" ".join(line for line in str(text or "").splitlines() if not FAREWELL.match(line.strip())).split())
 
 
 class FilterModule:
@@ -105,6 +132,7 @@ class FilterModule:
             "rollout_drainable": drainable,
             "rollout_gateways": gateways,
             "rollout_hosts": hosts,
+            "rollout_leaving": leaving,
             "rollout_packages": packages,
             "rollout_reason": reason,
         }

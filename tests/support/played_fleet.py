@@ -1,16 +1,22 @@
 """A fleet that is folders: hosts with a played dpkg, apt and systemctl, a played gateway, and played roles in the place of those that install."""
 
+import contextlib
+import http.server
 import json
 import os
 import signal
 import stat
 import subprocess
 import sys
+import threading
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 PROJECT = Path(__file__).resolve().parents[2]
 SUFFIX = "+deb12u1"
+NOBODY = {"ansible_host": "127.0.0.1", "ansible_port": 1}
+"""Where ssh finds nobody."""
 
 # Each finds the machine that it is of by where it lies. The state of dpkg is a line for each package: name, version, status.
 PROGRAMS = {
@@ -23,12 +29,14 @@ PROGRAMS = {
     "systemctl": '[ "$1" = is-active ] && echo active; echo "systemctl $*" >>"$ROOT/log"',
 }
 GATEWAY = """
-import json, sys
+import json, os, sys
 path = {path!r}
 states = json.load(open(path))
 command = sys.argv[1]
 if command == "status":
     print(json.dumps([{{"name": name, "state": state}} for name, state in states.items()]))
+elif "--wait" in sys.argv and os.path.exists(path + ".hangs") and command == "drain":
+    sys.exit("hailo-whisper-gateway: it is drained, and still has 2 requests after 1 s.")
 else:
     states[sys.argv[2]] = command
     json.dump(states, open(path, "w"))
@@ -60,7 +68,7 @@ ROLES: dict[str, list[dict[str, Any]]] = {
             "name": "Install",
             "ansible.builtin.shell": {
                 "cmd": "echo hailo-whisper {{ hailo_whisper_version }}" + SUFFIX + " installed >{{ rollout_root }}/status; "
-                "touch {{ rollout_root }}/installing; while [ -e {{ rollout_root }}/wait ]; do sleep 0.1; done"
+                "touch {{ rollout_root }}/installing; [ ! -e {{ rollout_root }}/cuts ] || touch {{ rollout_root }}/../cut; while [ -e {{ rollout_root }}/wait ]; do sleep 0.1; done"
             },
         },
     ],
@@ -92,12 +100,28 @@ ROLES: dict[str, list[dict[str, Any]]] = {
                 "that": "not (rollout_root ~ '/deaf') is exists or not service_verify_seconds | default(0)",
                 "fail_msg": "It did not hear kettle.",
             },
-        }
+        },
+        {
+            "name": "Have a key",
+            "ansible.builtin.assert": {"that": "not (rollout_root ~ '/stale') is exists", "fail_msg": "It answered 401."},
+        },
     ],
     "service/version": [
         {"name": "Ask", "ansible.builtin.set_fact": {"service_version": SERVED.replace(" }}", ".split('+')[0] }}")}}
     ],
 }
+
+
+class Ready(http.server.BaseHTTPRequestHandler):
+    """A service that says that it is ready."""
+
+    def do_GET(self) -> None:
+        self.send_response(200)
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+
+    def log_message(self, *_: object) -> None:
+        """Say nothing."""
 
 
 class Fleet:
@@ -118,7 +142,11 @@ class Fleet:
         program = folder / "gateway"
         program.write_text(f"#!{sys.executable}\n{GATEWAY.format(path=str(folder / 'states'))}")
         program.chmod(0o755)
-        hosts = dict.fromkeys(names)
+        # One that has `off` cannot be reached from the beginning.
+        hosts = {
+            name: {"ansible_connection": f"{{{{ 'ssh' if '{folder}/{name}/off' is exists else 'local' }}}}"} | NOBODY
+            for name in names
+        }
         self.inventory: dict[str, Any] = {
             "hailo_whisper": {
                 "hosts": hosts,
@@ -129,7 +157,15 @@ class Fleet:
                     "hailo_whisper_rollout_serial": [1, "100%"],
                 },
             },
-            "hailo_whisper_gateway": {"hosts": {"tower": None}},
+            "hailo_whisper_gateway": {
+                "hosts": {
+                    # Refuses ssh while there is `cut`, which is made where a host that has `cuts` is installed on.
+                    "tower": {
+                        "ansible_connection": f"{{{{ 'ssh' if '{folder}/cut' is exists else 'local' }}}}",
+                    }
+                    | NOBODY
+                }
+            },
             "all": {"vars": {"ansible_connection": "local", "ansible_python_interpreter": sys.executable}},
         }
 
@@ -163,6 +199,20 @@ class Fleet:
         path = self.folder / name / mark
         path.write_text(text)
         return path
+
+    @contextlib.contextmanager
+    def serving(self) -> Iterator[None]:
+        """Have all of them say that they are ready, where before nobody listened."""
+        with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Ready) as server:
+            threading.Thread(target=server.serve_forever, daemon=True).start()
+            for name in self.names:
+                path = self.folder / name / "etc/xdg/hailo-whisper/hailo-whisper.json"
+                path.parent.mkdir(parents=True, exist_ok=True)
+                path.write_text(json.dumps({"server": {"port": server.server_address[1]}}))
+            try:
+                yield
+            finally:
+                server.shutdown()
 
     def version(self, name: str) -> str:
         return (self.folder / name / "status").read_text().split()[1].removesuffix(SUFFIX)
@@ -224,7 +274,7 @@ class Fleet:
 
     @staticmethod
     def kill(process: "subprocess.Popen[str]") -> None:
-        """The controller, as when it loses its power."""
+        """The controller, which notes nothing more. Its workers are in sessions of their own: the task that they are at goes on to its end."""
         os.killpg(process.pid, signal.SIGKILL)
         process.wait(30)
 

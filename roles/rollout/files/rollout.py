@@ -3,7 +3,7 @@
 
 `look`: what is installed, what its last roll-out has noted, and what it would go back to; `ask_apt`: whether apt can be asked for packages. `begin`: take
 the snapshot, and note in the ledger what begins (`entry`). `end`: note what came of it (`entry`). `back`: put back what the snapshot has, or, with
-`check`, say what would be. All of them: `root`, of another file system, for tests; each can be cut off and run again.
+`check`, say what would be. `fetch`: have apt download packages (`packages`, by their versions) into what is kept. All of them: `root`, of another file system, for tests; each can be cut off and run again.
 
 The snapshot is of the version before: a roll-out that was cut off or failed leaves it as it is for the next one. API keys are not in it, so that a key
 that was taken back stays so; neither are models, but for their sums.
@@ -12,6 +12,7 @@ that was taken back stays so; neither are models, but for their sums.
 import base64
 import hashlib
 import http.client
+import itertools
 import json
 import os
 import shutil
@@ -80,7 +81,7 @@ class Host:
     def look(self, options):
         """What there is."""
         snapshot, ledger = self.snapshot(), read(self.root / LEDGER) or {}
-        unfinished = bool(snapshot) and ledger.get("outcome") in UNFINISHED
+        unfinished = self.unfinished(ledger, snapshot)
         packages = snapshot["packages"] if unfinished else self.packages()
         there = self.cached()
         lacking = {name: version for name, version in packages.items() if there.get(name, ("",))[0] != version}
@@ -91,6 +92,7 @@ class Host:
             "ledger": ledger,
             "snapshot": {name: snapshot[name] for name in ("version", "method", "packages")} if snapshot else None,
             "unfinished": unfinished,
+            "since": self.since(ledger) if snapshot else [],
             "ready": self.ready(),
             "lacking": lacking,
             "apt_lacks": [name for name, version in lacking.items() if not self.apt_has(name, version)]
@@ -98,22 +100,45 @@ class Host:
             else [],
         }
 
+    def fetch(self, options):
+        """Have apt bring the packages of the version before. Each is kept when it is whole: what a download that was cut off has left is not."""
+        coming = self.kept / "coming"
+        remove(coming)
+        self.kept.mkdir(parents=True, exist_ok=True, mode=0o700)
+        coming.mkdir()
+        wanted = [f"{name}={version}" for name, version in sorted(options["packages"].items())]
+        # As root, where apt's own user may not look.
+        done = self.run("apt-get", "-oAPT::Sandbox::User=root", "download", *wanted, folder=coming)
+        if done.returncode:
+            said = " ".join(line for line in done.stderr.splitlines() if line.startswith("E:"))
+            raise Refused(
+                f"apt could not download {' and '.join(wanted)}: {said[:600]} Let `apt-get update` run here, and run the playbook again."
+            )
+        brought = sorted(coming.glob("*.deb"))
+        for path in brought:
+            sync(path)
+            path.replace(self.kept / path.name)
+        remove(coming)
+        return {"brought": [path.name for path in brought]}
+
     def begin(self, options):
         """Be able to go back, and say so."""
         ledger = read(self.root / LEDGER) or {}
-        if ledger.get("outcome") in UNFINISHED and self.snapshot():
+        if self.unfinished(ledger, self.snapshot()):
             # What an installation that was cut off has left; what of it cannot be finished, the next one or the way back replaces.
             self.run("dpkg", "--force-confdef", "--force-confold", "--configure", "-a")
         else:
             self.take()
         entry = {**options["entry"], "from": self.snapshot()["version"], "outcome": "under way"}
-        earlier = [{name: value for name, value in ledger.items() if name != "earlier"}] if ledger else []
+        earlier = [{name: value for name, value in ledger.items() if name not in ("earlier", "configuration")}] if ledger else []
         self.write(LEDGER, {**entry, "earlier": (earlier + ledger.get("earlier", []))[:REMEMBERED]})
         return entry
 
     def end(self, options):
         """Note what came of it."""
         ledger = {**(read(self.root / LEDGER) or {}), **options["entry"]}
+        if ledger["outcome"] == "done":
+            ledger["configuration"] = self.configuration()
         self.write(LEDGER, ledger)
         return {name: value for name, value in ledger.items() if name != "earlier"}
 
@@ -145,6 +170,37 @@ class Host:
         """What was kept; None when it is not whole."""
         return read(self.kept / "snapshot.json")
 
+    def unfinished(self, ledger, snapshot):
+        """Whether a roll-out was cut off or failed. Where somebody has installed a third version since, it is that which is to be gone back to next."""
+        return bool(snapshot) and ledger.get("outcome") in UNFINISHED and self.is_of(ledger)
+
+    def is_of(self, ledger):
+        """Whether what is installed is of that roll-out: the version before, the one that it brings, or a half of one.
+
+        One that goes on with another that was cut off may find the other's version too.
+        """
+        others = itertools.takewhile(lambda entry: entry.get("outcome") in UNFINISHED, ledger.get("earlier") or [])
+        version, brought = self.version(), [entry.get("to") or "" for entry in (ledger, *others)]
+        if not version or any(status != "installed" for _, status in self.listed().values()):
+            return True
+        return version == ledger.get("from") or any(to and (version == to or version.startswith(f"{to}+deb")) for to in brought)
+
+    def since(self, ledger):
+        """What was changed after the last roll-out by somebody else, who would not expect that going back undoes it."""
+        found = (
+            [f"hailo-whisper {self.version()}"]
+            if ledger.get("outcome") in (*UNFINISHED, "done") and not self.is_of(ledger)
+            else []
+        )
+        if ledger.get("outcome") == "done" and "configuration" in ledger:
+            then, now = ledger["configuration"], self.configuration()
+            found += [f"/{name}" for name in sorted({*then, *now}) if then.get(name) != now.get(name)]
+        return found
+
+    def configuration(self):
+        """The sum of each file of the configuration."""
+        return {name: summed(file) for name, file in self.contents(CONFIGURATION).items()}
+
     def version(self):
         """The version, as dpkg has it, or of the program in the environment; "" without one."""
         packages = self.packages()
@@ -159,19 +215,26 @@ class Host:
 
     def packages(self):
         """The version of the service's package and of those for accelerators, which must be of the same version. What dpkg has begun with counts."""
+        ours = {name: version for name, (version, _) in self.listed().items()}
+        return ours if "hailo-whisper" in ours else {}
+
+    def listed(self):
+        """Version and status of each of these packages that is there, or half there."""
         asked = self.run(
             "dpkg-query", "--show", "--showformat=${Package} ${Version} ${db:Status-Status}\n", "hailo-whisper*"
         ).stdout
         rows = [line.split() for line in asked.splitlines() if len(line.split()) == 3]
-        ours = {
-            name: version for name, version, status in rows if status not in ("not-installed", "config-files") and counts(name)
+        return {
+            name: (version, status)
+            for name, version, status in rows
+            if status not in ("not-installed", "config-files") and counts(name)
         }
-        return ours if "hailo-whisper" in ours else {}
 
     def cached(self):
         """Version and file of each package that is kept here."""
         found = {}
-        for path in sorted(self.kept.glob("*.deb")):
+        # One with a dot is on its way from the controller.
+        for path in sorted(self.kept.glob("[!.]*.deb")):
             fields = self.run("dpkg-deb", "--show", "--showformat=${Package} ${Version}", path).stdout.split()
             if len(fields) == 2:
                 found[fields[0]] = (fields[1], path)
@@ -249,6 +312,8 @@ class Host:
             "models": self.models(),
             "tree": measure(self.root / KEPT_TREE) if method == "venv" else None,
         }
+        # All that it speaks of has to be there after a power cut, if it is.
+        os.sync()
         self.write(f"{SNAPSHOT}/snapshot.json", snapshot, 0o600)
 
     # The way back.
@@ -319,6 +384,7 @@ class Host:
         else:
             part.write_bytes(base64.b64decode(file["content"]))
             part.chmod(file["mode"])
+            sync(part)
         part.replace(path)
 
     def take_effect(self, changed, socket):
@@ -343,14 +409,16 @@ class Host:
 
     # What is below all of it.
 
-    def run(self, program, *arguments):
+    def run(self, program, *arguments, folder=None):
         """A program of the machine, with nobody to ask. 127 when it is not there."""
         path = self.root / (program if "/" in program else f"usr/bin/{program}")
         environment = {**os.environ, "LC_ALL": "C.UTF-8", "DEBIAN_FRONTEND": "noninteractive"}
         command = [str(path), *map(str, arguments)]
         if not path.exists():
             return subprocess.CompletedProcess(command, 127, "", f"There is no {path}.")
-        return subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False, env=environment)
+        return subprocess.run(
+            command, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False, env=environment, cwd=folder
+        )
 
     def write(self, name, content, mode=0o644):
         """Write JSON, whole or not at all, so that it is there after a power cut."""
@@ -387,6 +455,12 @@ def read(path):
     except ValueError:
         return None
     return found if isinstance(found, dict) else None
+
+
+def sync(path):
+    """Have a file on the disk, so that it is not empty after a power cut."""
+    with path.open("rb") as stream:
+        os.fsync(stream.fileno())
 
 
 def remove(path):
