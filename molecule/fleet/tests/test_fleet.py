@@ -143,8 +143,10 @@ def load(url: str, trusting: ssl.SSLContext, capfd: pytest.CaptureFixture[str], 
     assert load.failed == []
     assert len(load.texts) == len(load.sent)
     assert {words(text) for text in load.texts} == {words(CLIP)}
+    # The journal comes after the answer.
+    until(lambda: set(load.sent) <= set(answers()), "the gateway has noted each answer")
     answered = answers()
-    assert {name: answered[name] for name in load.sent if answered[name] != 1} == {}
+    assert [line for line in log() if line["client_request_id"] in load.sent and answered[line["client_request_id"]] != 1] == []
 
 
 def log() -> list[dict[str, Any]]:
