@@ -454,6 +454,8 @@ def changed(done: "subprocess.CompletedProcess[str]") -> int:
 
 
 def test_the_role_installs_updates_and_goes_back(role: Role, upstream: Upstream, tree: Path, tmp_path: Path) -> None:
+    # A run that was interrupted may have left something there.
+    before = set(Path("/var/tmp").glob("*.hailo-apps"))
     (site,) = tmp_path.glob("venv/lib/python3*/site-packages")
     assert changed(role("--check")) == 3, "the tree, the line for the environment and the folders"
     assert not tree.exists()
@@ -472,7 +474,7 @@ def test_the_role_installs_updates_and_goes_back(role: Role, upstream: Upstream,
     carried = {"hailo_whisper_hailo_apps_archive": path, "hailo_whisper_hailo_apps_archive_sha256": total}
     assert changed(role(**carried)) == 1
     assert changed(role(**carried)) == 0
-    assert not list(Path("/var/tmp").glob("*.hailo-apps")), "nothing of the transfer is left"
+    assert set(Path("/var/tmp").glob("*.hailo-apps")) <= before, "nothing of the transfer is left"
 
 
 def test_the_downloader_that_is_installed_brings_a_model(role: Role, project: Path, tmp_path: Path) -> None:
