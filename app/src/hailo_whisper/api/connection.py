@@ -26,11 +26,22 @@ LINGER_SECONDS = 2.0
 class _Reply(asyncio.Transport):
     """What uvicorn writes a reply to, and closes after it where the client wants no more, be its request still coming or not."""
 
-    def __init__(self, transport: asyncio.Transport, close: Callable[[], None]) -> None:
+    def __init__(self, transport: asyncio.Transport, end: Callable[[], None]) -> None:
         super().__init__()
-        self.write = transport.write  # type: ignore[method-assign]
-        self.is_closing = transport.is_closing  # type: ignore[method-assign]
-        self.close = close  # type: ignore[method-assign]
+        self._transport = transport
+        self._end = end
+
+    def write(self, data: bytes | bytearray | memoryview) -> None:
+        """Send it."""
+        self._transport.write(data)
+
+    def is_closing(self) -> bool:
+        """Whether nothing is sent any more."""
+        return self._transport.is_closing()
+
+    def close(self) -> None:
+        """End the connection in its protocol's way."""
+        self._end()
 
 
 class PatientProtocol(H11Protocol):
