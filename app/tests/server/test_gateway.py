@@ -288,8 +288,32 @@ class TestTheCommand:
 
     def test_the_table(self, front: Gateway) -> None:
         lines = front.command("status").stdout.splitlines()
-        assert lines[0].split() == ["APPLIANCE", "ADDRESS", "STATE", "REQUESTS", "CHECK"]
-        assert lines[1].split()[:1] + lines[1].split()[2:4] == ["kitchen", "ready", "0"]
+        assert lines[0].split() == ["APPLIANCE", "ADDRESS", "STATE", "HEALTH", "REQUESTS", "CHECK"]
+        assert lines[1].split()[:1] + lines[1].split()[2:5] == ["kitchen", "ready", "up", "0"]
+
+    def test_one_that_is_drained_and_down_is_said_to_be_both(self, front: Gateway, played: list[Appliance]) -> None:
+        """Who takes `down` for its state would put it back, though somebody has drained it by hand."""
+
+        def said() -> tuple[str, str | None]:
+            found = front.appliances()["kitchen"]
+            return found["state"], found["health"]
+
+        assert said() == ("ready", "up")
+        assert front.command("drain", "kitchen").returncode == 0
+        assert said() == ("drain", "up")
+        played[0].ready = False
+        until(lambda: said() == ("drain", "down"))
+        assert front.command("ready", "kitchen").returncode == 0
+        assert said() == ("down", "down")
+
+    def test_nothing_is_known_of_the_health_of_one_in_maintenance(self, front: Gateway) -> None:
+        with socket.socket(socket.AF_UNIX) as administration:
+            administration.connect(str(front.folder / "admin.sock"))
+            administration.sendall(b"set server appliances/kitchen state maint\n")
+            assert administration.recv(100).strip() == b""
+        found = front.appliances()["kitchen"]
+        assert (found["state"], found["health"]) == ("maint", None)
+        assert front.command("status").stdout.splitlines()[1].split()[2:4] == ["maint", "-"]
 
     def test_one_that_does_not_get_ready(self, front: Gateway, played: list[Appliance]) -> None:
         played[0].ready = False

@@ -51,12 +51,15 @@ def until(condition: Callable[[], object], what: str) -> None:
         time.sleep(0.2)
 
 
-def states() -> dict[str, str]:
-    return {each["name"]: each["state"] for each in json.loads(on(GATEWAY, "hailo-whisper-gateway status --json"))}
+def states() -> dict[str, tuple[str, str | None]]:
+    """What is wanted of each, and how it is."""
+    return {
+        each["name"]: (each["state"], each["health"]) for each in json.loads(on(GATEWAY, "hailo-whisper-gateway status --json"))
+    }
 
 
 def ready() -> set[str]:
-    return {name for name, state in states().items() if state == "ready"}
+    return {name for name, (state, _) in states().items() if state == "ready"}
 
 
 @pytest.fixture(scope="module")
@@ -242,7 +245,7 @@ def test_a_drained_machine_that_is_upgraded(load: Load) -> None:
         on(name, f"DEBIAN_FRONTEND=noninteractive apt-get install --yes --no-install-recommends {keep} /root/{package.name}")
         on(GATEWAY, "systemctl reload haproxy.service")
         # Also after a reload.
-        until(lambda: states()[name] == "drain", "it is drained, and well")
+        until(lambda: states()[name] == ("drain", "up"), "it is drained, and well")
     finally:
         on(GATEWAY, f"hailo-whisper-gateway ready {name} --wait 120")
     assert version(name) == version(NODES[0])
