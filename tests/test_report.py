@@ -39,7 +39,7 @@ def root(tmp_path: Path) -> Path:
         "sys/bus/pci/devices/0000:01:00.0/vendor": "0x1e60\n",
         "sys/bus/pci/devices/0000:01:00.0/device": "0x45c4\n",
         "sys/module/hailo1x_pci/version": "5.1.1\n",
-        "var/lib/hailo-whisper/rollout.json": '{"version": "1.2"}',
+        "var/lib/hailo-whisper/rollout.json": '{"to": "1.2", "outcome": "done", "time": "2026-11-20T09:12:40Z"}',
     }
     for name, text in files.items():
         path = tmp_path / "root" / name
@@ -118,7 +118,7 @@ def test_a_machine_tells_what_it_has(project: Path, root: Path, systemctl: Path)
         "installed": "2023-11-14T22:13:20Z",
         "accelerator": {"kind": "hailo", "name": "Hailo-10H", "driver": "5.1.1"},
         "models": {"base": SUM, "broken": None, "tiny.en": SUM},
-        "last_rollout": {"version": "1.2"},
+        "last_rollout": {"to": "1.2", "outcome": "done", "time": "2026-11-20T09:12:40Z"},
     }
     assert told["status"] == "stopped"
     assert told["reason"].startswith("The service is inactive: `journalctl -u hailo-whisper` says why")
@@ -212,10 +212,25 @@ def test_a_machine_as_it_should_be(report: Any) -> None:
     rows = report.rows(["kitchen"], {"kitchen": host(inventory=inventory)}, "1.2")
     assert (rows[0]["state"], rows[0]["reason"], rows[0]["drifts"]) == ("ready", None, [])
     assert report.table(rows) == [
-        "HOST     STATE  VERSION  METHOD  ACCELERATOR  DRIVER  ENGINE       MODEL  SUM           INSTALLED",
-        "kitchen  ready  1.2      venv    CPU          -       ctranslate2  base   8e9a8e9a8e9a  2026-11-20T09:12:44Z",
+        "HOST     STATE  VERSION  METHOD  ACCELERATOR  DRIVER  ENGINE       MODEL  SUM           INSTALLED             LAST ROLL-OUT",
+        "kitchen  ready  1.2      venv    CPU          -       ctranslate2  base   8e9a8e9a8e9a  2026-11-20T09:12:44Z  -",
         "1 of 1 ready, 0 not as the inventory has them.",
     ]
+
+
+def test_the_last_roll_out_is_in_the_table_and_on_the_page(report: Any) -> None:
+    ledger = {"from": "1.1", "to": "1.2", "outcome": "done", "time": "2026-11-20T09:12:40Z", "drained": []}
+    hosts = {"kitchen": host(last_rollout=ledger), "office": host(last_rollout={"to": "<b>"}), "attic": {}}
+    rows = report.rows(hosts, hosts, "1.2")
+    assert [row["rollout"] for row in rows] == ["1.2, done, 2026-11-20T09:12:40Z", "<b>, -, -", None]
+    assert [row["drifts"] for row in rows] == [[], [], []]
+    said = report.table(rows)
+    assert said[0].endswith("  LAST ROLL-OUT")
+    assert said[1].endswith("  1.2, done, 2026-11-20T09:12:40Z")
+    page = report.page(rows, "now")
+    assert "<th>last roll-out</th>" in page
+    assert "<td>1.2, done, 2026-11-20T09:12:40Z</td>" in page
+    assert "<td>&lt;b&gt;, -, -</td>" in page
 
 
 NOT_READY: dict[str, tuple[dict[str, Any], str, str]] = {
@@ -276,6 +291,18 @@ DRIFTS: dict[str, tuple[dict[str, Any], str]] = {
             }
         ),
         "ctranslate2 stands in for hailo: No device.",
+    ),
+    "failed-roll-out": (
+        host(last_rollout={"to": "1.3", "outcome": "failed", "reason": "Install: no room.", "drained": ["tower"]}),
+        "Its roll-out to 1.3 failed, and so did the way back: Install: no room.",
+    ),
+    "roll-out-without-end": (
+        host(last_rollout={"to": "1.3", "outcome": "under way", "drained": ["tower"]}),
+        "Its roll-out to 1.3 has no end: it is under way, or was cut off. The same again finishes it.",
+    ),
+    "still-drained": (
+        host(last_rollout={"to": "1.3", "outcome": "rolled back", "drained": ["tower", "cellar"]}),
+        "Its roll-out to 1.3 has left it drained at tower, cellar: the next one puts it back, or playbooks/rollback.yml.",
     ),
 }
 
@@ -346,7 +373,13 @@ def test_the_playbook_reports_on_who_is_there_and_who_is_not(project: Path, tmp_
     assert rows["here"]["facts"]["models"]["base"] == SUM
     assert "refused" in rows["gone"]["reason"]
     assert "0 of 2 ready" in done.stdout
-    assert "<td>unreachable</td>" in (folder / "report.html").read_text()
+    page = (folder / "report.html").read_text()
+    assert "<td>unreachable</td>" in page
+    assert "<td>1.2, done, 2026-11-20T09:12:40Z</td>" in page
+    # Each line of the table is one.
+    shown = [line.strip() for line in done.stdout.splitlines()]
+    assert [line for line in shown if line.startswith("HOST ") and line.endswith(" LAST ROLL-OUT")]
+    assert [line for line in shown if line.startswith("here ") and line.endswith(" 1.2, done, 2026-11-20T09:12:40Z")]
     strict = run(hailo_whisper_report_strict=True)
     assert strict.returncode != 0
     assert "The table above says which, and why." in " ".join(strict.stdout.split())

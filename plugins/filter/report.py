@@ -5,10 +5,12 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-COLUMNS = ("host", "state", "version", "method", "accelerator", "driver", "engine", "model", "sum", "installed")
+COLUMNS = ("host", "state", "version", "method", "accelerator", "driver", "engine", "model", "sum", "installed", "rollout")
 SAID = ("ready", "unloaded")
 SHOWN = 12
 """Digits of a sum."""
+TITLES = {"rollout": "last roll-out"}
+"""Of columns that are not called by their names."""
 
 Row = dict[str, Any]
 
@@ -27,7 +29,7 @@ def rows(names: Iterable[str], hostvars: Mapping[str, Mapping[str, Any]], versio
 
 def table(rows: Sequence[Row]) -> list[str]:
     """The lines of a table, and below it a line for each thing that is not as it should be."""
-    cells = [[column.upper() for column in COLUMNS], *([_cell(row[column]) for column in COLUMNS] for row in rows)]
+    cells = [[_title(column).upper() for column in COLUMNS], *([_cell(row[column]) for column in COLUMNS] for row in rows)]
     widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
     lines = ["  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip() for line in cells]
     said = [f"{row['host']}: {sentence}" for row in rows for sentence in _sentences(row)]
@@ -36,7 +38,7 @@ def table(rows: Sequence[Row]) -> list[str]:
 
 def page(rows: Sequence[Row], generated: str) -> str:
     """An HTML page that needs nothing else."""
-    head = "".join(f"<th>{column}</th>" for column in (*COLUMNS, "what is not as it should be"))
+    head = "".join(f"<th>{_title(column)}</th>" for column in (*COLUMNS, "what is not as it should be"))
     body = "\n".join(_line(row) for row in rows)
     return (
         '<!DOCTYPE html>\n<html lang="en"><meta charset="utf-8"><title>hailo-whisper: the fleet</title>\n'
@@ -71,7 +73,8 @@ def _row(name: str, variables: Mapping[str, Any], version: str) -> Row:
         "model": model,
         "sum": models.get(str(model)),
         "installed": facts.get("installed"),
-        "drifts": [*_drifts(variables, facts, version)],
+        "rollout": _rollout(_section(facts, "last_rollout")),
+        "drifts": [*_drifts(variables, facts, version), *_unfinished(_section(facts, "last_rollout"))],
         "facts": facts,
     }
 
@@ -95,6 +98,22 @@ def _drifts(variables: Mapping[str, Any], facts: Mapping[str, Any], version: str
         # The program may have made a number of a text, or a text of a number.
         if there != wanted and str(there) != str(wanted):
             yield f"{'.'.join(name)} is {_shown(there)}, and the inventory says {_shown(wanted)}."
+
+
+def _rollout(ledger: Mapping[str, Any]) -> str | None:
+    """To which version the last roll-out was, what came of it, and when. None without one."""
+    return ", ".join(_cell(ledger.get(part)) for part in ("to", "outcome", "time")) if ledger else None
+
+
+def _unfinished(ledger: Mapping[str, Any]) -> Iterable[str]:
+    """What the last roll-out has left to do, as sentences."""
+    to, outcome, gateways = _cell(ledger.get("to")), ledger.get("outcome"), ledger.get("drained")
+    if outcome == "failed":
+        yield f"Its roll-out to {to} failed, and so did the way back: {_text(ledger.get('reason'))}"
+    elif outcome == "under way":
+        yield f"Its roll-out to {to} has no end: it is under way, or was cut off. The same again finishes it."
+    elif gateways and isinstance(gateways, list):
+        yield f"Its roll-out to {to} has left it drained at {', '.join(map(_text, gateways))}: the next one puts it back, or playbooks/rollback.yml."
 
 
 def _wanted(variables: Mapping[str, Any]) -> Iterable[tuple[tuple[str, str], Any]]:
@@ -136,6 +155,10 @@ def _line(row: Row) -> str:
     cells = "".join(f"<td>{html.escape(_cell(row[column]))}</td>" for column in COLUMNS)
     said = "<br>".join(html.escape(sentence) for sentence in _sentences(row))
     return f'<tr class="{kind}">{cells}<td>{said}</td></tr>'
+
+
+def _title(column: str) -> str:
+    return TITLES.get(column, column)
 
 
 def _cell(value: Any) -> str:
