@@ -181,7 +181,10 @@ def playbook(name: str, *arguments: str) -> str:
 def test_whoever_joins_them_does_not_cut_them_off() -> None:
     """A bridge without an address of its own has another with each machine that comes, and the others send to the one before."""
     asked = subprocess.run(
-        ["podman", "network", "inspect", "--format", "{{.NetworkInterface}}", "podman"], capture_output=True, text=True, check=True
+        ["podman", "network", "inspect", "--format", "{{.NetworkInterface}}", "podman"],
+        capture_output=True,
+        text=True,
+        check=True,
     )
     given = "3"  # NET_ADDR_SET of linux/netdevice.h
     assert Path(f"/sys/class/net/{asked.stdout.strip()}/addr_assign_type").read_text(encoding="ascii").strip() == given
