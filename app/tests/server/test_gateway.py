@@ -4,6 +4,7 @@ import contextlib
 import socket
 import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import httpx
@@ -330,6 +331,21 @@ class TestTheCommand:
     def test_a_state_that_cannot_be_kept(self, front: Gateway, tmp_path: Path) -> None:
         done = front.command("--state", str(tmp_path / "none/state"), "save")
         assert (done.returncode, "a reload forgets who is drained" in done.stderr) == (1, True)
+
+    def test_many_at_once_as_in_a_batch_of_a_roll_out(self, front: Gateway) -> None:
+        orders = [(order, name) for order in ("drain", "ready") for name in ("kitchen", "office")] * 6
+        with ThreadPoolExecutor(len(orders)) as together:
+            done = list(together.map(lambda order: front.command(*order), orders))
+        assert [each.stderr for each in done if each.returncode != 0] == []
+        # The columns srv_name and srv_admin_state of HAProxy's "show servers state"; 8 is SRV_ADMF_FDRAIN.
+        kept = [
+            line.split()
+            for line in (front.folder / "state").read_text().splitlines()
+            if line[:1].isdigit() and " appliances " in line
+        ]
+        assert {row[3]: bool(int(row[6]) & 8) for row in kept} == {
+            name: each["state"] == "drain" for name, each in front.appliances().items()
+        }
 
     def test_a_configuration_that_is_not_there(self, front: Gateway, tmp_path: Path) -> None:
         done = front.command("--config", str(tmp_path / "none.cfg"), "save")
