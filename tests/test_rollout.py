@@ -101,6 +101,10 @@ def test_an_environment_comes_back_with_its_configuration_and_units(host: Host) 
     assert host.call("look")["unfinished"]
     foreseen = host.call("back", check=True)
     assert host.read(f"{SITE}/hailo_whisper/server.py") == "2.0"
+    told = host.call("back", check=True, diff=True)["diff"]
+    assert told[:2] == ["--- /etc/hailo/hailo-whisper.yaml (now)", "+++ /etc/hailo/hailo-whisper.yaml (of 1.0)"]
+    assert len(told) > 3
+    assert not [line for line in told if "sk-" in line], "no key"
     done = host.call("back")
     assert done == foreseen
     assert done["version"] == "1.0"

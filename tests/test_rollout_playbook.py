@@ -46,9 +46,20 @@ def test_a_good_version_goes_round(fleet: Fleet) -> None:
 def test_one_goes_back_and_the_others_stay(fleet: Fleet) -> None:
     fleet.inventory["hailo_whisper"]["hosts"].pop("attic")
     assert fleet.run("rollout", **NEW)[0] == 0
-    status, said = fleet.run("rollback", "--check")
+    (fleet.folder / "kitchen/etc/hailo/models.d").mkdir()
+    (fleet.folder / "kitchen/etc/hailo/models.d/since.yaml").write_text("models: {}\n")
+    status, said = fleet.run("rollback", "--check", "--diff", hailo_whisper_rollback_anyway="true")
     assert status == 0, said
-    assert "would put back hailo-whisper 0.1.0+deb12u1, /etc/hailo/hailo-whisper.yaml" in said
+    told = " ".join(said.split())
+    changes = "hailo-whisper 0.1.0+deb12u1, /etc/hailo/hailo-whisper.yaml"
+    assert f"kitchen: would go back to 0.1.0+deb12u1, which changes {changes}, /etc/hailo/models.d/since.yaml." in told
+    assert f"office: would go back to 0.1.0+deb12u1, which changes {changes}." in told
+    assert summary(said)["office"] == ["0.2.0+deb12u1", "0.1.0+deb12u1", "would be rolled back"]
+    # Which lines, in full.
+    assert said.count("+++ /etc/hailo/hailo-whisper.yaml (of 0.1.0+deb12u1)") == 2
+    shown = [line.strip() for line in said.splitlines()]
+    assert (shown.count("-of: 0.2.0"), shown.count("+of: 0.1.0"), shown.count("-models: {}")) == (2, 2, 1)
+    (fleet.folder / "kitchen/etc/hailo/models.d/since.yaml").unlink()
     assert fleet.version("kitchen") == "0.2.0"
     # What hangs over its requests goes too.
     (fleet.folder / "states.hangs").touch()

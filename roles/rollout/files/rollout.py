@@ -3,13 +3,15 @@
 
 `look`: what is installed, what its last roll-out has noted, and what it would go back to; `ask_apt`: whether apt can be asked for packages. `begin`: take
 the snapshot, and note in the ledger what begins (`entry`). `end`: note what came of it (`entry`). `back`: put back what the snapshot has, or, with
-`check`, say what would be. `fetch`: have apt download packages (`packages`, by their versions) into what is kept. All of them: `root`, of another file system, for tests; each can be cut off and run again.
+`check`, say what would be; with `diff`, what is another line of the configuration. `fetch`: have apt download packages (`packages`, by their versions) into what is kept. All of them: `root`, of another file system, for tests; each can be cut off and run again.
 
 The snapshot is of the version before: a roll-out that was cut off or failed leaves it as it is for the next one. API keys are not in it, so that a key
 that was taken back stays so; neither are models, but for their sums.
 """
 
 import base64
+import difflib
+import fnmatch
 import hashlib
 import http.client
 import itertools
@@ -150,7 +152,7 @@ class Host:
                 "There is no snapshot to go back to: nothing was rolled out here. Install the version that you want with playbooks/site.yml."
             )
         check, changed = options.get("check", False), []
-        socket = self.contents(SOCKET)
+        socket, diff = self.contents(SOCKET), self.diff(snapshot) if options.get("diff") else []
         if snapshot["method"] == "deb":
             changed += self.packages_back(snapshot["packages"], check)
         else:
@@ -160,6 +162,7 @@ class Host:
             self.take_effect(changed, socket)
         return {
             "changed": changed,
+            "diff": diff,
             "version": snapshot["version"],
             "models": sorted(name for name, sums in snapshot["models"].items() if self.models().get(name) != sums),
         }
@@ -374,6 +377,18 @@ class Host:
                 (self.root / name).unlink()
         return [f"/{name}" for name in changed + more]
 
+    def diff(self, snapshot):
+        """The lines of the configuration that are others than in the snapshot. It has no keys, which lie in a file of their own."""
+        now = self.contents(CONFIGURATION)
+        then = {
+            name: file for name, file in snapshot["files"].items() if any(fnmatch.fnmatch(name, each) for each in CONFIGURATION)
+        }
+        found = []
+        for name in sorted({*now, *then}):
+            sides = [lines(files.get(name)) for files in (now, then)]
+            found += difflib.unified_diff(*sides, f"/{name} (now)", f"/{name} (of {snapshot['version']})", lineterm="")
+        return found
+
     def put(self, name, file):
         """Write one of them."""
         path, part = self.root / name, (self.root / name).with_name(f".{Path(name).name}.part")
@@ -455,6 +470,13 @@ def read(path):
     except ValueError:
         return None
     return found if isinstance(found, dict) else None
+
+
+def lines(file):
+    """Those of a file as `contents` has it; of None, when there is none, none."""
+    if file is None:
+        return []
+    return [f"-> {file['link']}"] if "link" in file else base64.b64decode(file["content"]).decode(errors="replace").splitlines()
 
 
 def sync(path):
