@@ -315,6 +315,50 @@ def test_what_drifts(report: Any, case: str) -> None:
     assert "1 not as the inventory has them." in report.table(rows)[-1]
 
 
+PACKAGES = {"hailo_whisper_install_method": "deb"}
+VERSIONS: dict[str, tuple[dict[str, Any], str, list[str]]] = {
+    "of-the-tree": ({}, "1.2", []),
+    "pinned": (PACKAGES | {"hailo_whisper_version": "1.1"}, "1.1", []),
+    "pinned-to-a-build": (PACKAGES | {"hailo_whisper_version": "1.1+deb12u1"}, "1.1", []),
+    "not-the-pinned": (
+        PACKAGES | {"hailo_whisper_version": "1.1"},
+        "1.2",
+        ["It has version 1.2, and the inventory's is 1.1."],
+    ),
+    "the-newest-that-there-was": (PACKAGES, "1.1", []),
+    # By the method venv the role refuses any other than that of the tree.
+    "the-tree-goes-before-a-pin-without-packages": (
+        {"hailo_whisper_version": "1.1"},
+        "1.1",
+        ["It has version 1.1, and the inventory's is 1.2."],
+    ),
+}
+
+
+@pytest.mark.parametrize("case", VERSIONS)
+def test_the_version_that_the_inventory_means(report: Any, case: str) -> None:
+    inventory, has, drifts = VERSIONS[case]
+    service = {"status": "ready", "version": has, "model": "base"}
+    method = inventory.get("hailo_whisper_install_method", "venv")
+    rows = report.rows(["a"], {"a": host(inventory=inventory, version=has, method=method, service=service)}, "1.2")
+    assert rows[0]["drifts"] == drifts
+
+
+def test_of_packages_without_a_pin_another_version_than_most(report: Any) -> None:
+    def packaged(version: str, **pin: str) -> dict[str, Any]:
+        return host(inventory=PACKAGES | pin, method="deb", version=version, service={"status": "ready", "model": "base"})
+
+    hosts = {
+        "a": packaged("1.1"),
+        "b": packaged("1.1"),
+        "c": packaged("1.0"),
+        "d": packaged("0.9", hailo_whisper_version="0.9"),
+        "e": {"report_asked": {"unreachable": True}},
+    }
+    drifts = {row["host"]: row["drifts"] for row in report.rows(hosts, hosts, "1.2") if row["drifts"]}
+    assert drifts == {"c": ["It has version 1.0, and most machines for which the inventory names none have 1.1."]}
+
+
 def test_other_weights_than_most(report: Any) -> None:
     hosts = {
         "a": host(),

@@ -23,7 +23,9 @@ STYLE = (
 def rows(names: Iterable[str], hostvars: Mapping[str, Mapping[str, Any]], version: str) -> list[Row]:
     """A row for each host. `hostvars[name].report_asked` is what `setup` returned; `version` is that of the tree."""
     found = [_row(name, hostvars[name], version) for name in names]
-    _compare_sums(found)
+    _compare(found, "sum", ("model", "accelerator"), "Its weights of {model} are {has}, and those of most machines {usual}.")
+    free = [row for row in found if not _wanted_version(hostvars[row["host"]], version)]
+    _compare(free, "version", (), "It has version {has}, and most machines for which the inventory names none have {usual}.")
     return found
 
 
@@ -82,12 +84,12 @@ def _row(name: str, variables: Mapping[str, Any], version: str) -> Row:
 def _drifts(variables: Mapping[str, Any], facts: Mapping[str, Any], version: str) -> Iterable[str]:
     """What is not as the inventory has it, as sentences."""
     service, settings = _section(facts, "service"), _section(facts, "settings")
-    has, runs = facts.get("version"), service.get("version")
-    if has != version:
-        yield f"It has version {_cell(has)}, and the inventory's is {version}."
+    has, runs, wanted = facts.get("version"), service.get("version"), _wanted_version(variables, version)
+    if wanted and has != wanted:
+        yield f"It has version {_cell(has)}, and the inventory's is {wanted}."
     if runs and runs != has:
         yield f"It still runs version {runs}: restart it."
-    method = variables.get("hailo_whisper_install_method") or "venv"
+    method = _method(variables)
     if facts.get("method") != method:
         yield f"It was installed by {_cell(facts.get('method'))}, and the inventory says {method}."
     for answers, configured in (("model", "fallback_for"), ("engine", "engine_fallback_for")):
@@ -116,6 +118,18 @@ def _unfinished(ledger: Mapping[str, Any]) -> Iterable[str]:
         yield f"Its roll-out to {to} has left it drained at {', '.join(map(_text, gateways))}: the next one puts it back, or playbooks/rollback.yml."
 
 
+def _method(variables: Mapping[str, Any]) -> str:
+    """The way of installing that the inventory says."""
+    return variables.get("hailo_whisper_install_method") or "venv"
+
+
+def _wanted_version(variables: Mapping[str, Any], version: str) -> str:
+    """The version that the inventory means, as the program says its own; "" for packages of which it names none: they are the newest that there was."""
+    if _method(variables) != "deb":
+        return version
+    return _text(variables.get("hailo_whisper_version")).partition("+")[0]
+
+
 def _wanted(variables: Mapping[str, Any]) -> Iterable[tuple[tuple[str, str], Any]]:
     """The settings of the inventory, by section and key."""
     config = _section(variables, "hailo_whisper_config")
@@ -126,18 +140,17 @@ def _wanted(variables: Mapping[str, Any]) -> Iterable[tuple[tuple[str, str], Any
             yield from (((section, key), value) for key, value in values.items() if (section, key) != ("model", "name"))
 
 
-def _compare_sums(rows: Sequence[Row]) -> None:
-    """Say of a host whose weights are others than those that most have under the same name and accelerator."""
-    groups: dict[tuple[Any, Any], list[Row]] = {}
+def _compare(rows: Iterable[Row], column: str, alike: Sequence[str], sentence: str) -> None:
+    """Say of a host that it has something else in a column than most of those have that are the same in the columns `alike`."""
+    groups: dict[tuple[str, ...], list[Row]] = {}
     for row in rows:
-        if row["sum"]:
-            groups.setdefault((row["model"], row["accelerator"]), []).append(row)
+        if row[column]:
+            groups.setdefault(tuple(_cell(row[name]) for name in alike), []).append(row)
     for group in groups.values():
-        usual, _ = Counter(row["sum"] for row in group).most_common(1)[0]
+        usual, _ = Counter(_text(row[column]) for row in group).most_common(1)[0]
         for row in group:
-            if row["sum"] != usual:
-                shown = row["sum"][:SHOWN], usual[:SHOWN]
-                row["drifts"].append(f"Its weights of {row['model']} are {shown[0]}, and those of most machines {shown[1]}.")
+            if _text(row[column]) != usual:
+                row["drifts"].append(sentence.format(model=row["model"], has=_cell(row[column]), usual=_cell(usual)))
 
 
 def _sentences(row: Row) -> list[str]:
