@@ -213,6 +213,64 @@ def test_the_packages_of_models_are_models_too(
     assert machine.removed == [f"the package {name}" for name in purged.split()]
 
 
+# A machine with the user and its group, whose `userdel` and `systemctl` do as the real ones for as long as the file `busy` is there.
+PROGRAMS = {
+    "getent": 'grep "^$1 $2:" "$STATE/database"',
+    "userdel": """test ! -e "$STATE/busy" || { echo "userdel: user $1 is currently used by process 4711" >&2; exit 8; }
+: > "$STATE/database" """,
+    "groupdel": """test ! -e "$STATE/busy" || { echo "groupdel: cannot remove the primary group of user '$1'" >&2; exit 8; }
+echo "groupdel: group '$1' does not exist" >&2; exit 6""",
+    "systemctl": """case "$1" in
+list-units) echo "hailo-whisper.service loaded active running"; echo "hailo-whisper.socket loaded active running" ;;
+is-active) if test -e "$STATE/busy" && test "$2" = hailo-whisper.service; then echo deactivating; else echo inactive; exit 3; fi ;;
+*) echo "$@" >> "$STATE/notes" ;;
+esac""",
+    "chown": "",
+    "dpkg-query": "",
+}
+
+
+@pytest.fixture
+def busy(program: Any, root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The file that says that something of the service still runs on a machine that is played."""
+    (tmp_path / "bin").mkdir()
+    for name, text in PROGRAMS.items():
+        (tmp_path / "bin" / name).write_text(f"#!/bin/sh\n{text}\n")
+        (tmp_path / "bin" / name).chmod(0o755)
+    (tmp_path / "database").write_text("passwd hailo-whisper:x:998:998\ngroup hailo-whisper:x:998:\n")
+    monkeypatch.setenv("STATE", str(tmp_path))
+    monkeypatch.setenv("PATH", f"{tmp_path / 'bin'}:/usr/bin:/bin")
+    monkeypatch.setattr(program, "mounted", set)
+    (tmp_path / "busy").touch()
+    return tmp_path / "busy"
+
+
+def played(program: Any, root: Path, check: bool = False) -> Any:
+    """What there is to say of that machine, which is asked as a real one is."""
+    machine = program.Machine(OPTIONS | {"root": str(root), "check": check})
+    machine.real = True
+    machine.stop()
+    machine.purge()
+    machine.forget_user()
+    return {"removed": machine.removed, "left": machine.left}
+
+
+def test_a_user_that_still_runs_something_is_not_said_to_be_gone(program: Any, root: Path, busy: Path) -> None:
+    assert played(program, root, check=True) == {"removed": ["the user hailo-whisper"], "left": []}
+    assert played(program, root) == {
+        "removed": [],
+        "left": [
+            "hailo-whisper.service could not be stopped (deactivating), and what is left of it runs on: `systemctl kill -s KILL "
+            "hailo-whisper.service`, or restart the machine, and run this again.",
+            "The user hailo-whisper stays (userdel: user hailo-whisper is currently used by process 4711): end what it still runs, "
+            "`pkill -KILL -u hailo-whisper`, or restart the machine, and run this again.",
+        ],
+    }
+    busy.unlink()
+    assert played(program, root) == {"removed": ["the user hailo-whisper"], "left": []}
+    assert played(program, root) == {"removed": [], "left": []}
+
+
 @pytest.mark.skipif(os.geteuid() != 0, reason="the files are given away")
 def test_only_what_was_the_services_becomes_roots(program: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(program, "USER", "daemon")

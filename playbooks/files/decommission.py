@@ -40,6 +40,8 @@ PLACED = (
     "var/cache/hailo-whisper",
     "run/hailo-whisper",
 )
+# States of a unit of which something is left.
+RUNNING = "active", "activating", "deactivating", "reloading"
 MODEL_PACKAGES = "hailo-whisper-model-"
 HOME = "var/lib/hailo-whisper"
 CONFIGURATION = "etc/hailo"
@@ -115,6 +117,13 @@ class Machine:
             # The sockets and timers first: they would start what they are for.
             run("systemctl", "stop", *sorted(units, key=lambda unit: unit.endswith(".service")))
             run("systemctl", "disable", *units)
+            for unit in sorted(units):
+                state = run("systemctl", "is-active", unit).strip()
+                if state in RUNNING:
+                    self.left.append(
+                        f"{unit} could not be stopped ({state}), and what is left of it runs on: `systemctl kill -s KILL {unit}`, or restart "
+                        "the machine, and run this again."
+                    )
 
     def purge(self):
         """Have dpkg forget the packages. The configuration and the models go by the same rules as without packages."""
@@ -207,18 +216,25 @@ class Machine:
 
     def forget_user(self):
         """What is kept becomes root's, because the number of a user that is gone may become somebody else's."""
-        if not self.real or (run("getent", "passwd", USER) == "" and run("getent", "group", USER) == ""):
+        if not self.real or not known():
             return
-        self.removed.append(f"the user {USER}")
         if self.check:
+            self.removed.append(f"the user {USER}")
             return
         for path in self.kept:
             if path.exists():
                 disown(path.resolve(), "--recursive")
         if (self.root / HOME).exists():
             disown(self.root / HOME)
-        run("userdel", USER)
-        run("groupdel", USER)
+        # Of that name, `userdel` takes the group as well, as a rule.
+        said = [failure("userdel", USER), failure("groupdel", USER)]
+        if known():
+            self.left.append(
+                f"The user {USER} stays ({next(filter(None, said), 'nobody says why')}): end what it still runs, `pkill -KILL -u {USER}`, or "
+                "restart the machine, and run this again."
+            )
+        else:
+            self.removed.append(f"the user {USER}")
         if run("getent", "group", "hailo").rstrip().endswith(":"):
             self.left.append(
                 "The group hailo has no member any more: `groupdel hailo` removes it, if no other program's rule names it."
@@ -261,6 +277,19 @@ def put_back(path, content, status):
     path.touch(mode=0o600)
     path.write_bytes(content)
     path.chmod(status.st_mode & 0o7777)
+
+
+def known():
+    """Whether the machine has the user of the service, or its group."""
+    return bool(run("getent", "passwd", USER) or run("getent", "group", USER))
+
+
+def failure(*command):
+    """What a command says when it fails, on one line; nothing when it does not."""
+    done = subprocess.run(
+        command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, check=False
+    )
+    return " ".join(done.stderr.split()) if done.returncode else ""
 
 
 def run(*command):
