@@ -1,6 +1,6 @@
 """The settings: one schema for the YAML in /etc/hailo, the JSON in the XDG folders and the environment.
 
-Nothing here knows the rest of the program. Every setting has its default and its description in `schema` and nowhere else: the JSON
+Nothing here knows the rest of the program. Every setting has its default and its description in `service` or `recognition` and nowhere else: the JSON
 schema, the commented YAML and the manual are made from them. A key that is not in the schema is refused, with the nearest one
 that is, because a misspelt setting that is silently ignored costs its owner an evening.
 """
@@ -19,8 +19,10 @@ from .reading import (
     parse,
     read,
 )
+from .recognition import Models, Vad, Windows
 from .rewriting import NotRewritten, rewrite
-from .schema import SCHEMA_VERSION, Access, Settings, Storage, Vad, Windows, schema
+from .schema import SCHEMA_VERSION, Settings, schema
+from .service import Access, Storage
 
 __all__ = [
     "RENDERED",
@@ -30,6 +32,7 @@ __all__ = [
     "ConfigurationInvalid",
     "ConfigurationMissing",
     "Migrated",
+    "Models",
     "NotRewritten",
     "Settings",
     "Storage",

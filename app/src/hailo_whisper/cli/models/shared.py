@@ -13,7 +13,7 @@ from ... import settings
 from ...models import catalog
 from ...models.signature import Trust, public_key
 from ...models.store import PACKAGED, Store
-from ...settings.schema import Models
+from ...settings import Models
 
 
 @dataclass(frozen=True)
