@@ -8,13 +8,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from hailo_whisper.service import child
+from hailo_whisper.service import channel, child
 from hailo_whisper.speech.waveform import memory
 
 FOREVER = 600
 
 
-def handle(message: child.Message) -> tuple[dict[str, Any], Sequence[int]]:
+def handle(message: channel.Message) -> tuple[dict[str, Any], Sequence[int]]:
     data = message.data
     match data.get("do"):
         case "echo":
@@ -43,10 +43,10 @@ def handle(message: child.Message) -> tuple[dict[str, Any], Sequence[int]]:
         case "descriptors":
             return {"count": len(list(Path("/proc/self/fd").iterdir()))}, []
         case "garbage":
-            os.write(int(sys.argv[1]), child.HEADER.pack(4) + b"}{}{")
+            os.write(int(sys.argv[1]), channel.HEADER.pack(4) + b"}{}{")
             time.sleep(FOREVER)
         case "boast":
-            os.write(int(sys.argv[1]), child.HEADER.pack(child.MAX_MESSAGE + 1))
+            os.write(int(sys.argv[1]), channel.HEADER.pack(channel.MAX_MESSAGE + 1))
             time.sleep(FOREVER)
         case "hang up":
             os.close(int(sys.argv[1]))

@@ -23,7 +23,7 @@ ALLOWED = {
     "retry_after": set[str](),
     "settings": {"failure"},
     "service": {"settings", "__version__"},
-    "speech": {"failure", "service.child", "service.metrics", "service.sandbox"},
+    "speech": {"failure", "service.channel", "service.child", "service.metrics", "service.sandbox"},
     "formats": {"speech.transcript", "speech.languages"},
     "accelerators": set[str](),
     # What a model consists of, and Whisper's own tokenizer, are the models' business wherever they are needed.
@@ -31,6 +31,7 @@ ALLOWED = {
         "failure",
         "hef",
         "accelerators",
+        "service.channel",
         "service.child",
         "service.metrics",
         "speech",

@@ -7,7 +7,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from ..service.child import Child, ChildDied, Line, Message
+from ..service.channel import Message
+from ..service.child import Child, ChildDied, Line
 from ..speech.transcript import WindowResult
 from ..speech.waveform import Waveform
 from ..speech.windows import Window

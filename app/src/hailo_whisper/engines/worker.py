@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from ..service import child
+from ..service.channel import Message
 from ..speech.waveform import Waveform
 from .engine import Engine, ModelConfig, Options, Strain
 from .trouble import DeviceTrouble, Trouble
@@ -24,7 +25,7 @@ class Worker:
     def __init__(self) -> None:
         self._engine: Engine | None = None
 
-    def handle(self, message: child.Message) -> tuple[dict[str, Any], list[int]]:
+    def handle(self, message: Message) -> tuple[dict[str, Any], list[int]]:
         """Answer one message (see service.child.serve)."""
         data = message.data
         match data["do"]:

@@ -19,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..service import child, sandbox
+from ..service.channel import Message
 from . import detection
 from .waveform import RATE, Samples, Waveform, memory
 from .windows import Span
@@ -202,7 +203,7 @@ def _telling(blocks: Iterator[Samples], progress: Callable[[], None]) -> Iterato
         yield block
 
 
-def _answer(message: child.Message, decoding: Decode) -> tuple[dict[str, Any], list[int]]:
+def _answer(message: Message, decoding: Decode) -> tuple[dict[str, Any], list[int]]:
     data = message.data
 
     def progress() -> None:
@@ -233,7 +234,7 @@ def run(decoding: Decode = decode) -> None:
     os.close(fd)
     shut_in = sandbox.enter()
 
-    def handle(message: child.Message) -> tuple[dict[str, Any], list[int]]:
+    def handle(message: Message) -> tuple[dict[str, Any], list[int]]:
         said, fds = _answer(message, decoding)
         return {**said, "shut_in": shut_in}, fds
 

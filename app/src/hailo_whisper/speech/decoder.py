@@ -9,7 +9,8 @@ from dataclasses import asdict, dataclass
 from typing import Any, Self
 
 from ..failure import Failure
-from ..service.child import Child, ChildDied, ChildStarved, ChildTimeout, Message
+from ..service.channel import Message
+from ..service.child import Child, ChildDied, ChildStarved, ChildTimeout
 from ..service.metrics import Metrics
 from .detection import Detection
 from .waveform import RATE, Waveform

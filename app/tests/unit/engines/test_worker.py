@@ -8,7 +8,7 @@ from emulated import Device
 
 from hailo_whisper.engines.engine import Options
 from hailo_whisper.engines.worker import Worker
-from hailo_whisper.service.child import Message
+from hailo_whisper.service.channel import Message
 from hailo_whisper.speech.waveform import RATE, Waveform
 
 OPTIONS = {"language": "en", "beam": 5, "prompt": None, "temperature": 0.0, "task": "transcribe"} | {

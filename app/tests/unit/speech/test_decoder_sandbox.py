@@ -12,7 +12,7 @@ import pytest
 import pytest_asyncio
 from polling import eventually
 
-from hailo_whisper.service.child import Message
+from hailo_whisper.service.channel import Message
 from hailo_whisper.service.metrics import Metrics
 from hailo_whisper.speech import decoder as pool
 from hailo_whisper.speech.decoder import Decoder, MediaRefused, Recording
