@@ -1,0 +1,44 @@
+"""What a roll-out says at its end (plugins/callback/rollout_summary.py)."""
+
+from pathlib import Path
+
+from loading import loaded
+
+
+def test_the_summary(project: Path) -> None:
+    plugin = loaded(project / "plugins/callback/rollout_summary.py")
+    good = plugin.GOOD["rollout.yml"]
+    hosts = {
+        "a": {"from": "1", "to": "2", "outcome": "done", "why": ""},
+        "b": {"from": "1", "to": "2", "outcome": "failed", "why": "no room"},
+        "c": {"from": "1", "to": "2", "outcome": "under way", "why": ""},
+    }
+    rows = plugin.rows(hosts, {"c": 1, "d": 1}, {"c": "No route to host", "d": "No route to host", "e": "Too little memory."})
+    assert plugin.table(rows, good) == [
+        "HOST  FROM  TO  OUTCOME",
+        "a     1     2   done",
+        "b     1     2   failed",
+        "c     1     2   lost",
+        "d     -     -   not reached",
+        "e     -     -   refused",
+        "b: no room",
+        "c: No route to host",
+        "d: No route to host",
+        "e: Too little memory.",
+        "b: mend it, then run playbooks/rollback.yml or the same roll-out with --limit b; it stays drained at the gateway until then.",
+        "c: when it can be reached again, run the same again, which finishes it, or playbooks/rollback.yml, with --limit c.",
+        "1 of 5 as they should be. STOPPED: see above.",
+    ]
+    assert plugin.closing(plugin.rows({"a": hosts["a"]}, {"d": 1}, {}), good) == (
+        "1 of 2 as they should be, and 1 could not be reached: run the same again when they can."
+    )
+    assert plugin.closing(plugin.rows({"a": hosts["a"]}, {}, {}), good) == "1 of 1 as they should be."
+
+
+def test_what_a_task_says_of_its_failure(project: Path) -> None:
+    told = loaded(project / "plugins/callback/rollout_summary.py").told
+    assert told({"msg": "No\nroute."}) == "No route."
+    items = [{"msg": "All is well"}, {"failed": True, "msg": "this one"}, {"failed": True, "msg": "that one"}]
+    assert told({"msg": "One or more items failed", "results": items}) == "this one"
+    assert told({"results": [{"unreachable": True, "msg": "Nobody is there"}]}) == "Nobody is there"
+    assert told({}) == ""
