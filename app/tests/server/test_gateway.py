@@ -1,6 +1,7 @@
 """The gateway's HAProxy before appliances that are played: what it passes on, what it never sends twice, and what it says itself."""
 
 import contextlib
+import os
 import socket
 import threading
 from collections.abc import Iterator
@@ -19,6 +20,8 @@ from ports import free_port
 QUICK = {"timeout client 80s": "timeout client 2s", "inter 2s": "inter 200ms", "timeout check 3s": "timeout check 1s"}
 KEY = b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
 MANY = b"x" * 30_000_000
+KEEPALIVE_TIMER = 2
+"""In /proc/net/tcp."""
 
 
 @pytest.fixture(scope="module")
@@ -63,6 +66,22 @@ def raw(front: Gateway, request: bytes) -> bytes:
     with socket.create_connection(("127.0.0.1", front.port), timeout=30) as connection:
         connection.sendall(request)
         return b"".join(iter(lambda: connection.recv(65536), b""))
+
+
+def probed(front: Gateway, played: list[Appliance]) -> set[str]:
+    """Of which of its connections the gateway would be asking within ten seconds whether the other end is there."""
+    found = set()
+    for line in Path("/proc/net/tcp").read_text().splitlines()[1:]:
+        _, local, remote, _, _, timer, *_ = line.split()
+        kind, _, ticks = timer.partition(":")
+        if int(kind) == KEEPALIVE_TIMER and int(ticks, 16) <= 10 * os.sysconf("SC_CLK_TCK"):
+            found |= {"client"} if _port(local) == front.port else set()
+            found |= {"appliance"} if _port(remote) in [each.port for each in played] else set()
+    return found
+
+
+def _port(end: str) -> int:
+    return int(end.partition(":")[2], 16)
 
 
 class TestWhatIsPassedOn:
@@ -110,6 +129,16 @@ class TestWhatIsPassedOn:
             threading.Event().wait(3)
             connection.sendall(b"three")
             assert connection.recv(4096) == b"THREE"
+
+    def test_both_ends_are_asked_whether_they_are_there_while_they_are_silent(
+        self, front: Gateway, played: list[Appliance]
+    ) -> None:
+        """Else a client or an appliance that was switched off would be waited for until a deadline of hours."""
+        with front.client.stream("POST", "/stream", content=b"abc") as reply:
+            until(lambda: probed(front, played) == {"client", "appliance"})
+            for each in played:
+                each.go.set()
+            assert len([line for line in reply.iter_lines() if line]) == 2
 
     def test_that_a_client_has_gone_away(self, front: Gateway, played: list[Appliance]) -> None:
         with contextlib.suppress(httpx.ReadTimeout):

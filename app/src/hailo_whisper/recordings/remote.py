@@ -14,6 +14,7 @@ from .. import __version__
 from ..failure import Failure
 from ..speech.languages import CODES
 from ..speech.transcript import Segment, Transcript
+from .connections import probed
 from .progress import Progress
 from .stop import Stop
 from .tries import Tries
@@ -121,7 +122,9 @@ class Remote:
     async def _post(self, path: Path) -> httpx2.Response:
         try:
             with path.open("rb") as stream:
-                return await self._client.post(self._url, data=self._fields, files={"file": (path.name, stream)})
+                return await self._client.post(
+                    self._url, data=self._fields, files={"file": (path.name, stream)}, extensions={"trace": probed}
+                )
         except OSError as error:
             raise Failure(f"It cannot be read: {error.strerror}. Check the name, the owner and the mode.") from None
 
