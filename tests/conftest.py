@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import re
 import shlex
 import signal
 import subprocess
@@ -65,3 +66,16 @@ def _group(command: tuple[str, ...], options: dict[str, Any]) -> Iterator["subpr
                 with contextlib.suppress(subprocess.TimeoutExpired):
                     process.wait(seconds)
             raise
+
+
+@pytest.fixture(scope="session")
+def code(project: Path) -> str:
+    """All that may say something, with the parts of a sentence joined that stand on several lines."""
+    paths = [*(project / "app/src").rglob("*.py"), *(project / "playbooks").rglob("*.*"), *(project / "plugins").rglob("*.py")]
+    paths += [
+        path for path in (project / "roles").rglob("*") if path.suffix in (".py", ".yml") or path.name == "hailo-whisper-gateway"
+    ]
+    text = "\n".join(path.read_text(encoding="utf-8", errors="replace") for path in paths)
+    text = re.sub(r"""["']\s*\n\s*[fr]?["']""", "", text)
+    text = re.sub(r"""'\s*\n?\s*~ '""", "", text)
+    return " ".join(text.split())

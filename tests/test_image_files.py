@@ -1,6 +1,7 @@
 """The files of the container image: what compose makes of its own, what the docs have of the names, and what hadolint says. Needs no image."""
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -67,6 +68,17 @@ def test_the_table_of_the_docs_has_every_name_that_is_refused(project: Path) -> 
     names = told("from hailo_whisper.settings.strangers import STRANGERS; print(' '.join(STRANGERS))")
     assert names
     assert [name for name in names if f"`{name}`" not in text] == []
+
+
+def test_the_docs_say_what_to_do_about_what_the_program_says(project: Path, code: str) -> None:
+    table = (
+        (project / "docs/containers.md").read_text().partition("\n## When it does not become ready\n")[2].partition("\n## ")[0]
+    )
+    rows = [line.split(" | ")[0].removeprefix("| ") for line in table.splitlines() if line.startswith("| `")]
+    assert len(rows) > 8
+    for said in re.findall(r"`(.+?)`", ", ".join(rows)):
+        for part in filter(None, map(str.strip, said.split("..."))):
+            assert part in code, f"nothing says {part!r} any more"
 
 
 def test_the_dockerfile_pleases_hadolint(project: Path) -> None:

@@ -3,8 +3,6 @@
 import re
 from pathlib import Path
 
-import pytest
-
 PROJECT = Path(__file__).resolve().parent.parent
 PAGE = (PROJECT / "docs/operations.md").read_text(encoding="utf-8")
 
@@ -16,19 +14,6 @@ def section(title: str) -> str:
 def rows(title: str) -> list[list[str]]:
     lines = [line for line in section(title).splitlines() if line.startswith("| ")]
     return [[cell.strip() for cell in line.strip("|").split(" | ")] for line in lines[1:] if not line.startswith("|--")]
-
-
-@pytest.fixture(scope="module")
-def code() -> str:
-    """All that may say something, with the parts of a sentence joined that stand on several lines."""
-    paths = [*(PROJECT / "app/src").rglob("*.py"), *(PROJECT / "playbooks").rglob("*.*"), *(PROJECT / "plugins").rglob("*.py")]
-    paths += [
-        path for path in (PROJECT / "roles").rglob("*") if path.suffix in (".py", ".yml") or path.name == "hailo-whisper-gateway"
-    ]
-    text = "\n".join(path.read_text(encoding="utf-8", errors="replace") for path in paths)
-    text = re.sub(r"""["']\s*\n\s*[fr]?["']""", "", text)
-    text = re.sub(r"""'\s*\n?\s*~ '""", "", text)
-    return " ".join(text.split())
 
 
 def test_every_message_in_the_table_is_one_of_the_code(code: str) -> None:

@@ -11,6 +11,7 @@ import hypothesis
 import pytest
 from emulated import Device
 
+from hailo_whisper import installation
 from hailo_whisper.accelerators import nvidia
 from hailo_whisper.engines.warm_up import clip, clip_text
 from hailo_whisper.service import log, memory
@@ -83,6 +84,14 @@ def logging_as_before(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 def clip_wav() -> bytes:
     """The package's clip: 5.3 s of speech."""
     return clip()
+
+
+@pytest.fixture
+def in_image(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have the program think that it is an image's."""
+    (tmp_path / "opt").mkdir()
+    (tmp_path / "opt" / installation.MARK).touch()
+    monkeypatch.setattr(installation, "PREFIX", tmp_path / "opt" / "venv")
 
 
 @pytest.fixture

@@ -19,28 +19,31 @@ LOCK = Path(__file__).parents[2] / "requirements" / "server.lock"
 # What each part may import of the program: prefixes of modules, without the package's own name. cli puts all together.
 ALLOWED = {
     "failure": set[str](),
+    "installation": set[str](),
     "hef": {"failure"},
     "retry_after": set[str](),
     "settings": {"failure"},
     "service": {"settings", "__version__"},
     "speech": {"failure", "service.channel", "service.child", "service.metrics", "service.sandbox"},
     "formats": {"speech.transcript", "speech.languages"},
-    "accelerators": set[str](),
-    # What a model consists of, and Whisper's own tokenizer, are the models' business wherever they are needed.
+    "accelerators": {"installation"},
+    # What a model consists of and what brings it, and Whisper's own tokenizer, are the models' business wherever they are needed.
     "engines": {
         "failure",
         "hef",
+        "installation",
         "accelerators",
         "service.channel",
         "service.child",
         "service.metrics",
         "speech",
+        "models.cure",
         "models.hefs",
         "models.official",
         "models.weights",
     },
     "scheduling": {"failure", "settings", "service.log", "service.memory", "service.metrics", "speech", "engines"},
-    "models": {"failure", "hef", "retry_after"},
+    "models": {"failure", "hef", "installation", "retry_after"},
     "keys": {"failure"},
     "recordings": {"failure", "retry_after", "settings", "speech", "formats", "engines", "scheduling", "__version__"},
     "api": {"failure", "settings", "keys"}

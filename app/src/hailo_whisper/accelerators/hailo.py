@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
 
+from ..installation import in_image
 from . import accounts
 from .asking import PYTHON, asked
 from .files import matching, text
@@ -29,6 +30,7 @@ DISTRIBUTION = "hailort"
 ALONE = "UNIQUE"
 """The group of one program only."""
 INSTALL = "python3-h10-hailort on Raspberry Pi OS, or Hailo's wheel, of the driver's version"
+MOUNT = "mount the host's library and Python package, which are of its driver's version, as compose.hailo.yml does"
 SECONDS = 20.0
 # In a child: the library is loaded with it, and it may hang or crash. EMULATED is what the tests' emulator has, and HailoRT has not.
 ASK = """
@@ -133,6 +135,11 @@ def lacking(found: Hailo) -> Lack | None:
     if not found.present:
         return Lack("there is no Hailo device")
     if not found.nodes:
+        if found.driver and in_image():
+            return Lack(
+                "there is a Hailo device with its driver, but this container has not been given it",
+                "`--device=/dev/hailo0` (/dev/h1x-0 from driver 5.3 on) gives it, as compose.hailo.yml does",
+            )
         return Lack(
             "there is a Hailo device, but not its driver",
             "install hailort-pcie-driver, or hailo-h10-all on Raspberry Pi OS, and restart the machine",
@@ -141,10 +148,15 @@ def lacking(found: Hailo) -> Lack | None:
     if closed:
         return Lack(
             f"there is a Hailo device, but the service may not open {closed.path} ({closed.rights})",
-            "put its user into the node's group, which should be `hailo`",
+            f"put the container's user into the node's group: `--group-add` with what `stat -c %g {closed.path}` says on the host (HAILO_GROUP in compose)"
+            if in_image()
+            else "put its user into the node's group, which should be `hailo`",
         )
     if not found.binding:
-        return Lack("there is a Hailo device, but HailoRT's Python package hailo_platform is not installed", f"install {INSTALL}")
+        return Lack(
+            "there is a Hailo device, but HailoRT's Python package hailo_platform is not installed",
+            MOUNT if in_image() else f"install {INSTALL}",
+        )
     return mismatch(found)
 
 
@@ -156,9 +168,8 @@ def mismatch(found: Hailo) -> Lack | None:
         others["libhailort"] = found.libraries[0]
     for what, version in others.items():
         if driver and version and numbers(driver) != numbers(version):
-            return Lack(
-                f"the Hailo driver is {driver} and {what} is {version}", "install both of one version, and restart the machine"
-            )
+            both = MOUNT if in_image() else "install both of one version, and restart the machine"
+            return Lack(f"the Hailo driver is {driver} and {what} is {version}", both)
     return None
 
 

@@ -7,12 +7,13 @@ built with it, which shows in a libcudnn among their files (4.8 has none). The d
 import json
 import os
 import re
-import sys
 import sysconfig
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from .. import installation
+from ..installation import in_house, in_image
 from . import accounts
 from .asking import PYTHON, asked
 from .files import matching, text
@@ -42,8 +43,7 @@ DEFAULT = (
     "usr/lib/wsl/lib",
 )
 """Where libraries lie beside what the loader's configuration names; the first is where the role and the packages put them."""
-INSTALLED = "/opt/hailo-whisper/venv"
-"""The venv of the role and of the packages."""
+GIVEN = "`--gpus all`, or compose.nvidia.yml, lets the container have it, where the host has the driver and the NVIDIA Container Toolkit"
 ASK_IT = "`nvidia-smi` and `dmesg | grep NVRM` tell more"
 SECONDS = 20.0
 
@@ -114,7 +114,7 @@ def lacking(found: Nvidia) -> Lack | None:
     if "/dev/nvidiactl" not in names or "/dev/nvidia-uvm" not in names:
         return Lack(
             "the nodes /dev/nvidiactl and /dev/nvidia-uvm are missing",
-            "`nvidia-modprobe -u -c0` makes them; in a container, `--gpus all` lets it have them",
+            GIVEN if in_image() else "`nvidia-modprobe -u -c0` makes them; in a container, `--gpus all` lets it have them",
         )
     closed = next((node for node in found.nodes if not node.openable), None)
     if closed:
@@ -126,22 +126,25 @@ def lacking(found: Nvidia) -> Lack | None:
     missing = [name for name, place in found.libraries.items() if place is None]
     if LIBCUDA in missing:
         return Lack(
-            f"the driver's library {LIBCUDA} is missing", "install libcuda1, or nvidia-driver with it, of the driver's version"
+            f"the driver's library {LIBCUDA} is missing",
+            GIVEN if in_image() else "install libcuda1, or nvidia-driver with it, of the driver's version",
         )
     if missing:
         return Lack(f"{' and '.join(missing)} cannot be found", bringing(*dict.fromkeys(PACKAGES[name] for name in missing)))
     return None
 
 
-def bringing(*packages: str, prefix: str = sys.prefix) -> str:
-    """How to get the wheels with libraries of CUDA, as a part of a sentence; `prefix` is the venv that they are for."""
-    if prefix == INSTALLED:
+def bringing(*packages: str) -> str:
+    """How to get the wheels with libraries of CUDA, as a part of a sentence."""
+    if in_image():
+        return "take the image that has them (`script/build-image --accelerator nvidia` builds it)"
+    if in_house():
         # Its venv is the packages' or the role's, which would not know of what somebody else puts there.
         return (
             "have the role accelerator bring the libraries of CUDA (hailo_whisper_accelerator: nvidia), in the versions that it pins, or install the packages "
             "hailo-whisper-accel-nvidia and hailo-whisper-cuda"
         )
-    return f"install NVIDIA's libraries for CUDA 12 into this venv: `{prefix}/bin/python -m pip install {' '.join(packages)}`"
+    return f"install NVIDIA's libraries for CUDA 12 into this venv: `{installation.PREFIX}/bin/python -m pip install {' '.join(packages)}`"
 
 
 def libraries(root: Path, packages: Path | None = None, environ: Mapping[str, str] = os.environ) -> dict[str, str | None]:

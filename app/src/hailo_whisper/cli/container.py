@@ -10,6 +10,7 @@ from pathlib import Path
 from ..failure import Failure
 from ..models import catalog, hub_cache
 from ..models.catalog import Catalog
+from ..models.cure import LET_IN
 from ..models.unusable import ModelUnusable
 from ..settings import SOURCE, names, strangers
 from . import serve
@@ -82,10 +83,7 @@ def place(environ: Mapping[str, str], known: Catalog, cache: str | None) -> Path
             if name in known and (snapshot := hub_cache.find(hub_cache.snapshots(root / hub), known.get(name))):
                 return snapshot.folder
     except OSError as error:
-        raise Failure(
-            f"The cache {root} cannot be read: {error.strerror}. Run the container as the user whom it belongs to (`user:` in compose, --user), "
-            "or open it to everybody: `chmod -R a+rX`."
-        ) from None
+        raise Failure(f"The cache {root} cannot be read: {error.strerror}. {LET_IN}") from None
     return None
 
 

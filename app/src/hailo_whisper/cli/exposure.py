@@ -4,6 +4,7 @@ import ipaddress
 import socket
 
 from ..failure import Failure
+from ..installation import in_image
 from ..settings import Access, Settings
 
 
@@ -31,11 +32,16 @@ def exposed(listener: socket.socket) -> bool:
 def check_access(access: Access, why: str) -> None:
     """Raise Exposed unless keys are asked for, or nobody wants them; `why` says how strangers would reach the service."""
     if access.keys is None and not access.insecure:
-        raise Exposed(
-            f"Everybody who reaches this machine could use the service: {why}, and no keys are set. Make a key "
-            "(`hailo-whisper keys add NAME`) and set access.keys to its file, set server.host to 127.0.0.1, or, on a network where "
+        cure = (
+            "Make a key (`hailo-whisper keys add NAME`) and set access.keys to its file, set server.host to 127.0.0.1, or, on a network where "
             "everybody may use it, set access.insecure to true."
         )
+        if in_image():
+            cure = (
+                "Make a key (`openssl rand -hex 32`) and mount it as the secret /run/secrets/hailo-whisper-key, or, on a network where everybody "
+                "may use it, set HAILO_WHISPER_ACCESS_INSECURE to true."
+            )
+        raise Exposed(f"Everybody who reaches this machine could use the service: {why}, and no keys are set. {cure}")
 
 
 def _local(host: str) -> bool:

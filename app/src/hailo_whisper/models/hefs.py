@@ -12,6 +12,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
+from ..installation import in_image
+from .cure import pulling, sentence
 from .store import Store
 from .unusable import ModelMissing, ModelUnusable, forbidden
 
@@ -213,7 +215,14 @@ def _missing(name: str, looked: Sequence[Place], store: Store, architecture: str
     if not looked:
         return f"There is no form of the model {name} for {device}. Name another one: `hailo-whisper models list` shows them."
     pulled = [place.stored for place in looked if _published(place.stored, store)]
-    cure = f"Pull it (`hailo-whisper models pull {pulled[0]}`)" if pulled else "Fetch it with hailo-apps (role hailo_apps)"
+    if pulled:
+        cure = pulling(pulled[0], root=store.root)
+    else:
+        cure = (
+            "mount what hailo-apps has fetched (HAILO_RESOURCES in compose)"
+            if in_image()
+            else "fetch it with hailo-apps (role hailo_apps)"
+        )
     where = ", ".join(str(place.kept) for place in looked)
     lacking = "" if genai else " HailoRT's genai API is not installed, so that only a pair of an encoder and a decoder would do."
-    return f"There is no HEF of the model {name} for {device}: neither in {store.root} nor at {where}.{lacking} {cure}, or set model.path to one."
+    return f"There is no HEF of the model {name} for {device}: neither in {store.root} nor at {where}.{lacking} {sentence(cure)} Or set model.path to one."

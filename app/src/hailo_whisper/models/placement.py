@@ -12,6 +12,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from ..failure import Failure
+from ..installation import in_image
+from .cure import pulling
 
 GROUP = "hailo-whisper"
 FOLDER_MODE, FILE_MODE = 0o750, 0o640
@@ -34,10 +36,10 @@ def writing(root: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise PlacementFailed(
-            f"{root} cannot be written by {_user()}: {error.strerror or error}. "
-            "Run the command as root (sudo), or choose another folder with --dest."
-        ) from error
+        cure = "Run the command as root (sudo), or choose another folder with --dest."
+        if in_image():
+            cure = f"In a container, {pulling(root=root)}."
+        raise PlacementFailed(f"{root} cannot be written by {_user()}: {error.strerror or error}. {cure}") from error
 
 
 def require_space(root: Path, needed: int) -> None:

@@ -12,6 +12,7 @@ from pydantic import ValidationError
 
 from . import catalog as catalogs
 from .catalog import NAME, Catalog, File, Model
+from .cure import PULL, pulling, sentence
 from .sums import difference, seen
 from .unusable import ModelMissing, ModelUnusable, forbidden
 
@@ -55,7 +56,7 @@ class Store:
         self,
         root: Path,
         catalog: Catalog | None = None,
-        pull_command: str = "hailo-whisper models pull {name}",
+        pull_command: str = PULL,
         *,
         packaged: Path | None = None,
     ) -> None:
@@ -128,14 +129,14 @@ class Store:
         name, folder = model.name, self._place(model.name)
         mode = self._mode(folder, name)
         if mode is None:
-            raise ModelMissing(f"The model {name} is not in {self.root}. Run `{self._cure(name)}`.")
+            raise ModelMissing(f"The model {name} is not in {self.root}. {sentence(self._cure(name))}")
         if not stat.S_ISDIR(mode):
-            raise ModelUnusable(f"{folder} is not a folder. Remove it, then run `{self._cure(name)}`.")
+            raise ModelUnusable(f"{folder} is not a folder. Remove it, then {self._cure(name)}.")
         _check_files(
             folder,
             model.files,
             f"The model {name} in {folder} is half downloaded",
-            f"Run `{self._cure(name)}`.",
+            sentence(self._cure(name)),
         )
 
     def verify(self, name: str) -> None:
@@ -146,14 +147,13 @@ class Store:
         if model.unverified:
             raise ModelUnusable(
                 f"The model {model.name} in {folder} cannot be verified: the catalog has no sum for {', '.join(model.unverified)}, "
-                f"and none was recorded. Run `{self._cure(model.name)} --force` to fetch it again."
+                f"and none was recorded. {sentence(self._cure(model.name, again=True))}"
             )
         for file, expected in model.files.items():
             fault = difference(folder / file, expected)
             if fault:
                 raise ModelUnusable(
-                    f"The model {model.name} in {folder} is damaged: {fault}. "
-                    f"Run `{self._cure(model.name)} --force` to fetch it again."
+                    f"The model {model.name} in {folder} is damaged: {fault}. {sentence(self._cure(model.name, again=True))}"
                 )
 
     def is_as_verified(self, name: str) -> bool:
@@ -189,8 +189,8 @@ class Store:
         The sizes are known when the folder comes from a store of ours or from a hub's cache.
         """
         cure = (
-            "Set model.path (or WHISPER_MODEL_PATH) to a complete model, or leave it unset and run "
-            f"`{self._cure('NAME')}` (`hailo-whisper models list` shows the names)."
+            "Set model.path (or WHISPER_MODEL_PATH) to a complete model, or leave it unset and "
+            f"{self._cure('NAME')} (`hailo-whisper models list` shows the names)."
         )
         if not os.path.lexists(folder):
             raise ModelUnusable(f"The model folder {folder} does not exist. {cure}")
@@ -218,8 +218,8 @@ class Store:
         except OSError:
             return None
 
-    def _cure(self, name: str) -> str:
-        return self._pull_command.format(name=name)
+    def _cure(self, name: str, *, again: bool = False) -> str:
+        return pulling(name, again=again, command=self._pull_command, root=self.root)
 
 
 def read_manifest(folder: Path) -> dict[str, object]:

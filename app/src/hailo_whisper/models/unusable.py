@@ -3,6 +3,7 @@
 import os
 
 from ..failure import Failure
+from .cure import letting_read
 
 
 class ModelUnusable(Failure):
@@ -15,7 +16,4 @@ class ModelMissing(ModelUnusable):
 
 def forbidden(what: str) -> str:
     """What to say of something that this user may not read; `what` begins the sentence."""
-    return (
-        f"{what} may not be read by this user (number {os.geteuid()}). "
-        "Run the command as root (sudo) or as a member of the group hailo-whisper."
-    )
+    return f"{what} may not be read by this user (number {os.geteuid()}). {letting_read()}"

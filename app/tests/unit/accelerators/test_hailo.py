@@ -122,6 +122,23 @@ def test_a_device_without_the_binding(machine: FakeMachine) -> None:
     )
 
 
+@pytest.mark.usefixtures("in_image")
+def test_in_a_container_it_is_the_host_that_gives_it(machine: FakeMachine) -> None:
+    machine.hailo(mode=0o600)
+    closed = hailo.lacking(_whole(machine, accounts.User("nobody", 11437, (11437,))))
+    assert closed
+    assert "`--group-add` with what `stat -c %g /dev/hailo0` says on the host" in closed.cure
+    (machine.root / "dev/hailo0").chmod(0o666)
+    assert hailo.lacking(replace(_whole(machine), binding=False)) == Lack(
+        "there is a Hailo device, but HailoRT's Python package hailo_platform is not installed", hailo.MOUNT
+    )
+    assert hailo.mismatch(replace(_whole(machine), binding_version="5.1.1")) == Lack(
+        "the Hailo driver is 5.2.0 and HailoRT's Python binding is 5.1.1", hailo.MOUNT
+    )
+    (machine.root / "dev/hailo0").unlink()
+    assert "this container has not been given it: `--device=/dev/hailo0`" in str(hailo.lacking(_whole(machine)))
+
+
 def test_the_binding_says_its_version_and_that_it_is_emulated(device: Device) -> None:
     device.become("5.3.0")
     assert hailo.ask_binding() == hailo.Binding("5.3.0", emulated=True)

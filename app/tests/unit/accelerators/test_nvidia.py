@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from machines import FakeMachine
 
+from hailo_whisper import installation
 from hailo_whisper.accelerators import accounts, cuda_probe, nvidia
 from hailo_whisper.accelerators.lack import Lack
 from hailo_whisper.accelerators.machine import survey
@@ -120,14 +121,26 @@ def test_nodes_that_the_service_may_not_open(machine: FakeMachine, packages: Pat
     assert "may not open /dev/nvidiactl" in str(nvidia.lacking(found))
 
 
-def test_the_libraries_of_an_installed_program_are_brought_by_the_role() -> None:
+def test_the_libraries_of_an_installed_program_are_brought_by_the_role(monkeypatch: pytest.MonkeyPatch) -> None:
     """The venv of a package has no pip, and the role refuses a folder in the place of its link."""
-    said = nvidia.bringing("nvidia-cublas-cu12", prefix="/opt/hailo-whisper/venv")
+    monkeypatch.setattr(installation, "PREFIX", Path("/opt/hailo-whisper/venv"))
+    said = nvidia.bringing("nvidia-cublas-cu12")
     assert "hailo_whisper_accelerator: nvidia" in said
     assert "pip" not in said
-    assert "/home/ada/venv/bin/python -m pip install nvidia-cublas-cu12" in nvidia.bringing(
-        "nvidia-cublas-cu12", prefix="/home/ada/venv"
+    monkeypatch.setattr(installation, "PREFIX", Path("/home/ada/venv"))
+    assert "/home/ada/venv/bin/python -m pip install nvidia-cublas-cu12" in nvidia.bringing("nvidia-cublas-cu12")
+
+
+@pytest.mark.usefixtures("in_image")
+def test_in_a_container_it_is_the_host_that_gives_it(machine: FakeMachine, packages: Path) -> None:
+    machine.nvidia(libraries=False)
+    assert str(nvidia.lacking(_survey(machine, packages))).endswith(
+        "take the image that has them (`script/build-image --accelerator nvidia` builds it)"
     )
+    (machine.root / "usr/lib/x86_64-linux-gnu/libcuda.so.1").unlink()
+    assert "libcuda.so.1 is missing: `--gpus all`, or compose.nvidia.yml," in str(nvidia.lacking(_survey(machine, packages)))
+    (machine.root / "dev/nvidia-uvm").unlink()
+    assert "are missing: `--gpus all`, or compose.nvidia.yml," in str(nvidia.lacking(_survey(machine, packages)))
 
 
 class Driver:

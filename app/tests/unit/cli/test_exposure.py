@@ -28,6 +28,14 @@ def test_a_network_does(host: str) -> None:
         exposure.check(parse({"server": {"host": host}, "access": access}, "test"))
 
 
+@pytest.mark.usefixtures("in_image")
+def test_in_a_container_the_key_is_a_secret() -> None:
+    with pytest.raises(Exposed) as caught:
+        exposure.check(parse({"server": {"host": "0.0.0.0"}}, "test"))
+    assert "mount it as the secret /run/secrets/hailo-whisper-key, or" in str(caught.value)
+    assert "HAILO_WHISPER_ACCESS_INSECURE to true" in str(caught.value)
+
+
 @pytest.mark.parametrize(("address", "strangers"), [("127.0.0.1", False), ("::1", False), ("0.0.0.0", True), ("::", True)])
 def test_a_socket_that_somebody_else_made(address: str, strangers: bool) -> None:
     family = socket.AF_INET6 if ":" in address else socket.AF_INET

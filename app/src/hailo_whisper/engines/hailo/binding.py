@@ -10,17 +10,24 @@ from typing import Any
 
 from ...accelerators import hailo
 from ...accelerators.holders import holders
+from ...installation import in_image
 from ..trouble import DeviceBusy, DeviceTrouble, Trouble
 from . import errors
 
 log = logging.getLogger(__name__)
 
-INSTALL = (
-    "Install HailoRT's Python binding of the very version of the driver (python3-h10-hailort on Raspberry Pi OS, python3-hailort for a Hailo-8, or "
-    "Hailo's wheel) where this program's Python finds it, or set engine.kind to ctranslate2."
-)
 # What HailoRT calls a device, in the words that HEFs have for it.
 ARCHITECTURES = {"HAILO8": "hailo8", "HAILO8L": "hailo8l", "HAILO10H": "hailo10h", "HAILO15H": "hailo10h"}
+
+
+def install() -> str:
+    """What to do about a HailoRT that is missing, or of the wrong version: a sentence."""
+    if in_image():
+        return f"{hailo.MOUNT[0].upper()}{hailo.MOUNT[1:]}. Or set engine.kind to ctranslate2."
+    return (
+        "Install HailoRT's Python binding of the very version of the driver (python3-h10-hailort on Raspberry Pi OS, python3-hailort for a Hailo-8, or "
+        "Hailo's wheel) where this program's Python finds it, or set engine.kind to ctranslate2."
+    )
 
 
 class Device:
@@ -58,7 +65,8 @@ class Binding:
         if not found:
             raise DeviceTrouble(
                 "No Hailo device was found. See that it is plugged in (`lspci -d 1e60:`), that its driver is loaded (`ls /dev/hailo* /dev/h1x-*`), "
-                "and that the service may open it (group `hailo`). It is looked for again every few seconds."
+                "and that the service may open it (group `hailo`{'; compose.hailo.yml gives a container both' if in_image() else ''}). "
+                "It is looked for again every few seconds."
             )
         architecture = self._architecture(found[0])
         with spoken("opening the device", architecture):
@@ -85,10 +93,10 @@ def _imported(name: str) -> Any:
         return importlib.import_module(name)
     except ModuleNotFoundError as error:
         missing = "is not installed" if error.name == "hailo_platform" else f"lacks {error.name}"
-        raise Trouble(f"HailoRT's Python package hailo_platform {missing}. {INSTALL}") from None
+        raise Trouble(f"HailoRT's Python package hailo_platform {missing}. {install()}") from None
     # Whatever it is: it checks its own parts at import, with exceptions of its own.
     except Exception as error:
-        raise Trouble(f"HailoRT's Python package cannot be loaded: {error}. {INSTALL}") from None
+        raise Trouble(f"HailoRT's Python package cannot be loaded: {error}. {install()}") from None
 
 
 def numbers(version: str) -> tuple[int, ...]:

@@ -5,8 +5,11 @@ as a bare number. The numbers are those of HailoRT's hailort.h.
 """
 
 import re
+from collections.abc import Callable
 
 from ...accelerators import hailo
+from ...installation import in_image
+from ...models.cure import letting_read, pulling
 from ..trouble import DeviceBusy, DeviceTrouble, Trouble
 
 # Those that have a class of their own, and hide their number.
@@ -23,11 +26,6 @@ CLASSES = {
 }
 NUMBERED = re.compile(r"(?:error: )?(\d{1,3})(?: \(HAILO_\w+\))?")
 
-_PERMISSION = (
-    "Its user must be a member of the group `hailo`, and the device's node (/dev/hailo0 or /dev/h1x-0) belong to that group: the role "
-    "`accelerator` sees to both; log in again, or restart the service, after a change. `dmesg | grep hailo` has the driver's view."
-)
-_AGAIN = "Copy the model anew: `hailo-whisper models pull NAME --force`."
 _RECOMPILED = "Take the model that was made for this release of HailoRT: its address has the version in it."
 _GONE = (
     "The device may have been reset, unplugged or overheated. It is looked for again; if it stays away, see `dmesg | grep hailo`, "
@@ -36,21 +34,34 @@ _GONE = (
 _DRIVER = "Install the driver of the very version of the library (`hailortcli --version`, `modinfo -F version hailo1x_pci hailo_pci`) and restart the machine."
 _MEMORY = "End other programs on the device, or take a smaller model."
 
+
+def _permission() -> str:
+    if in_image():
+        return (
+            "The container must be given the device, and its user the group of the device's node: `--device` and `--group-add`, as compose.hailo.yml "
+            "has them. On the host, `dmesg | grep hailo` has the driver's view."
+        )
+    return (
+        "Its user must be a member of the group `hailo`, and the device's node (/dev/hailo0 or /dev/h1x-0) belong to that group: the role "
+        "`accelerator` sees to both; log in again, or restart the service, after a change. `dmesg | grep hailo` has the driver's view."
+    )
+
+
+def _anew() -> str:
+    return f"Copy the model anew: {pulling(again=True)}."
+
+
 # What was asked for was wrong, and that is no fault of the device: such an error keeps its words.
 _OURS = (2, 5, 6, 61, 79)
-# What it is about, the cause, and the cure; by number.
-_TROUBLES: dict[int, tuple[type[Trouble], str, str]] = {
+# What it is about, the cause, and the cure, which is asked for where it is another in a container; by number.
+_TROUBLES: dict[int, tuple[type[Trouble], str, str | Callable[[], str]]] = {
     3: (Trouble, "the machine has no memory left", "Free some, or take a smaller model."),
     4: (DeviceTrouble, "the device did not answer in time", _GONE),
-    13: (
-        Trouble,
-        "the model's file could not be opened",
-        "Let the service read it (group hailo-whisper), or pull the model again.",
-    ),
+    13: (Trouble, "the model's file could not be opened", letting_read),
     16: (DeviceTrouble, "the firmware on the device is of another version than the library", _DRIVER),
     18: (DeviceTrouble, "the device's firmware refused an order", _GONE),
-    26: (Trouble, "the model's file is no HEF that this library can read", _AGAIN),
-    36: (DeviceTrouble, "the driver refused to open the device, mostly for lack of permission", _PERMISSION),
+    26: (Trouble, "the model's file is no HEF that this library can read", _anew),
+    36: (DeviceTrouble, "the driver refused to open the device, mostly for lack of permission", _permission),
     62: (DeviceTrouble, "the connection to the device was closed", _GONE),
     64: (
         DeviceTrouble,
@@ -73,7 +84,7 @@ _TROUBLES: dict[int, tuple[type[Trouble], str, str]] = {
     86: (DeviceTrouble, "driver and library are of different versions", _DRIVER),
     87: (DeviceTrouble, "the device did not answer its driver", _GONE),
     89: (DeviceTrouble, "the device's own software refused the connection", "It may still be starting. " + _GONE),
-    91: (Trouble, "the model's file is damaged", _AGAIN),
+    91: (Trouble, "the model's file is damaged", _anew),
     92: (Trouble, "the model's file is of a form that this library does not know", _RECOMPILED),
     93: (
         Trouble,
@@ -121,7 +132,7 @@ def translated(error: Exception, doing: str, holders: str = "", architecture: st
         )
     if number in _TROUBLES:
         kind, cause, cure = _TROUBLES[number]
-        return kind(f"{doing} failed: {cause} (HailoRT error {number}). {cure}")
+        return kind(f"{doing} failed: {cause} (HailoRT error {number}). {cure if isinstance(cure, str) else cure()}")
     if number is not None and number not in _OURS:
         return DeviceTrouble(
             f"{doing} failed with HailoRT error {number}. {error if not str(error).isdigit() else ''} "

@@ -4,6 +4,7 @@ from pathlib import Path
 
 from ... import hef as file
 from ...hef import Hef
+from ...models.cure import letting_read, pulling, sentence
 from ..trouble import Trouble
 from .binding import dotted
 
@@ -16,7 +17,6 @@ TAKES = {
 }
 # Since which HailoRT a model of Hailo's model zoo can be loaded; others are tried.
 SINCE = {"whisper-base": (5, 1, 0), "whisper-small": (5, 2, 0), "whisper-tiny": (5, 3, 0)}
-CURE = "Pull it again (`hailo-whisper models pull NAME --force`), or set model.path to a sound one."
 
 
 def read(path: Path) -> Hef:
@@ -26,9 +26,9 @@ def read(path: Path) -> Hef:
     except file.HefNewer as fault:
         raise Trouble(f"{path} {fault}. Update hailo-whisper.") from None
     except file.HefUnsound as fault:
-        raise Trouble(f"{path} {fault}. {CURE}") from None
+        raise Trouble(f"{path} {fault}. {sentence(pulling(again=True))} Or set model.path to a sound one.") from None
     except OSError as error:
-        raise Trouble(f"{path} cannot be read: {error.strerror}. Let the service read it, or pull the model again.") from None
+        raise Trouble(f"{path} cannot be read: {error.strerror}. {letting_read()}") from None
 
 
 def check(hef: Hef, version: tuple[int, ...]) -> None:

@@ -10,17 +10,22 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ...models.cure import pulling
 from ...models.hefs import Network
 from ..trouble import Trouble
-from .binding import INSTALL, Binding, Device, dotted, spoken
+from .binding import Binding, Device, dotted, install, spoken
 from .mel import FRAMES, Features
 
 RUN_MS = 10_000
 """How long one run may take. It takes milliseconds, and some more where others share the device: then it is lost."""
 MELS = 80
-CURE = "Pull the whole model again (`hailo-whisper models pull NAME --force`): its files were made for one another."
 
 Encoded = NDArray[np.float32]
+
+
+def anew() -> str:
+    """What to do about files that do not fit together: a sentence."""
+    return f"The files of a model were made for one another: {pulling(again=True)}."
 
 
 class _Loaded:
@@ -67,7 +72,7 @@ class Pair:
     def __init__(self, binding: Binding, device: Device, network: Network) -> None:
         """Load both. The device is the pair's from now on, once this has come back. Raises Trouble."""
         if not hasattr(binding.platform, "HEF") or not hasattr(binding.platform.VDevice, "create_infer_model"):
-            raise Trouble(f"HailoRT {dotted(binding.version)} cannot run a network step by step: 4.20 and newer can. {INSTALL}")
+            raise Trouble(f"HailoRT {dotted(binding.version)} cannot run a network step by step: 4.20 and newer can. {install()}")
         self._vectors = _vectors(network.embedding)
         self._device: Device | None = device
         encoder, decoder = network.hefs
@@ -123,7 +128,7 @@ class Pair:
         into, outof, shapes = self._encoder.inputs, self._encoder.outputs, self._encoder.shapes
         if len(into) != 1 or len(outof) != 1 or shapes[into[0]][::2] != (1, MELS):
             raise Trouble(
-                f"{encoder} is no encoder of a Whisper with {MELS} mel bands: it has {_described(self._encoder)}. {CURE}"
+                f"{encoder} is no encoder of a Whisper with {MELS} mel bands: it has {_described(self._encoder)}. {anew()}"
             )
         width = self._vectors.shape[1]
         named = {name.rpartition("/")[2]: name for name in self._decoder.inputs}
@@ -131,12 +136,12 @@ class Pair:
         takes = self._decoder.shapes
         if len(named) != 2 or takes.get(self._sound) != shapes[outof[0]] or takes.get(self._tokens, (0, 0, 0))[::2] != (1, width):
             raise Trouble(
-                f"{decoder} does not fit {encoder.name} and tokens of {width} numbers: it has {_described(self._decoder)}. {CURE}"
+                f"{decoder} does not fit {encoder.name} and tokens of {width} numbers: it has {_described(self._decoder)}. {anew()}"
             )
         parts = [name for name in self._decoder.outputs if "conv" in name.rpartition("/")[2]]
         columns = sum(takes[name][2] for name in parts)
         if columns != self.vocabulary or any(takes[name][:2] != (1, self.places) for name in parts):
-            raise Trouble(f"{decoder} knows {columns} tokens, and there are vectors of {self.vocabulary}. {CURE}")
+            raise Trouble(f"{decoder} knows {columns} tokens, and there are vectors of {self.vocabulary}. {anew()}")
         self._parts = parts
 
 
@@ -153,13 +158,13 @@ def _described(loaded: _Loaded) -> str:
 def _vectors(path: Path | None) -> NDArray[np.float32]:
     """The tokens' vectors: shape (vocabulary, width). Raises Trouble."""
     if path is None:
-        raise Trouble(f"The tokens' vectors are missing. {CURE}")
+        raise Trouble(f"The tokens' vectors are missing. {anew()}")
     try:
         found = np.load(path, allow_pickle=False)
     except OSError as error:
-        raise Trouble(f"{path} cannot be read: {error.strerror or error}. {CURE}") from None
+        raise Trouble(f"{path} cannot be read: {error.strerror or error}. {anew()}") from None
     except ValueError as error:
-        raise Trouble(f"{path} is no numpy file: {error}. {CURE}") from None
+        raise Trouble(f"{path} is no numpy file: {error}. {anew()}") from None
     if not isinstance(found, np.ndarray) or found.ndim != 2 or found.dtype.kind != "f":
-        raise Trouble(f"{path} has no vectors of tokens in it. {CURE}")
+        raise Trouble(f"{path} has no vectors of tokens in it. {anew()}")
     return found.astype(np.float32, copy=False)

@@ -18,7 +18,7 @@ from ..trouble import Trouble
 from . import hef, mel
 from .binding import Binding
 from .listening import LEAST, SEARCH, quietest
-from .networks import CURE, Encoded, Pair
+from .networks import Encoded, Pair, anew
 from .search import Search, Way, Written
 from .vocabulary import Vocabulary
 
@@ -82,7 +82,7 @@ class PairEngine:
         found = [hef.read(path) for path in network.hefs]
         if found[0].architecture != found[1].architecture:
             one, other = (f"{each.path.name} for {each.architecture}" for each in found)
-            raise Trouble(f"The two files in {config.path} were made for different devices: {one}, {other}. {CURE}")
+            raise Trouble(f"The two files in {config.path} were made for different devices: {one}, {other}. {anew()}")
         device = binding.open(config.group)
         try:
             hef.check_device(found[0], device.architecture)
@@ -95,7 +95,7 @@ class PairEngine:
         except KeyError:
             pair.close()
             raise Trouble(
-                f"The model in {config.path} has {pair.vocabulary} tokens, and no Whisper that is known has so many. {CURE}"
+                f"The model in {config.path} has {pair.vocabulary} tokens, and no Whisper that is known has so many. {anew()}"
             ) from None
 
     def transcribe(self, batch: list[Samples], options: Options) -> list[WindowResult]:

@@ -10,9 +10,10 @@ from typing import Any, Literal
 
 import numpy as np
 
+from ...models.cure import pulling
 from ...speech.waveform import RATE, Samples
 from ..trouble import Trouble
-from .binding import INSTALL, Binding, Device, dotted, spoken
+from .binding import Binding, Device, dotted, install, spoken
 
 # As long as the one that 5.3 has by default. Up to 5.2 it is ignored; if a later one heeds it, the worker's deadline comes first.
 TIMEOUT_MS = 600_000
@@ -40,8 +41,8 @@ class Session:
         genai = api(binding)
         if device.architecture in WITHOUT:
             raise Trouble(
-                f"The device is a {device.architecture.upper()}, and HailoRT's genai API is for the Hailo-10H only. Pull the encoder and the "
-                f"decoder for it (`hailo-whisper models pull whisper-base-{device.architecture}`), or set engine.kind to ctranslate2."
+                f"The device is a {device.architecture.upper()}, and HailoRT's genai API is for the Hailo-10H only. For the encoder and "
+                f"the decoder, {pulling(f'whisper-base-{device.architecture}')}, or set engine.kind to ctranslate2."
             )
         with spoken(f"loading {hef.name}"):
             speech = genai.Speech2Text(device.vdevice, str(hef))
@@ -92,6 +93,6 @@ def api(binding: Binding) -> Any:
     names = inspect.signature(call).parameters if call else {}
     if binding.version < OLDEST or not {"audio_data", "task", "language", "timeout_ms"} <= names.keys():
         raise Trouble(
-            f"HailoRT {dotted(binding.version)} cannot transcribe in a way that this program knows: 5.1.1 to 5.3 can. {INSTALL}"
+            f"HailoRT {dotted(binding.version)} cannot transcribe in a way that this program knows: 5.1.1 to 5.3 can. {install()}"
         )
     return genai

@@ -27,7 +27,7 @@ def test_the_number_of_an_error(error: Exception, code: int | None) -> None:
 @pytest.mark.parametrize(
     ("code", "kind", "cause", "cure"),
     [
-        (13, Trouble, "could not be opened", "Let the service read it"),
+        (13, Trouble, "could not be opened", "or as a member of the group hailo-whisper"),
         (26, Trouble, "no HEF that this library can read", "models pull"),
         (36, DeviceTrouble, "lack of permission", "group `hailo`"),
         (62, DeviceTrouble, "connection to the device was closed", "looked for again"),
