@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+import re
 import subprocess
 import sys
 import time
@@ -181,6 +182,32 @@ def served(network: str, starting: Start, models: Path, secret: str) -> Containe
     return container
 
 
+def test_two_builds_at_once_have_a_log_each(image: str, project: Path, tmp_path: Path) -> None:
+    assert image
+    builder = tmp_path / "builder"
+    builder.write_text('#!/bin/sh\nsleep 1\necho "$@"\nsleep 1\nexit 3\n')
+    builder.chmod(0o755)
+    builds = [
+        subprocess.Popen(
+            [project / "script/build-image", "--with", builder, "--tag", f"localhost/played:{tag}"],
+            stdin=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        for tag in ("one", "two")
+    ]
+    logs = set()
+    for tag, build in zip(("one", "two"), builds, strict=True):
+        _, said = build.communicate(timeout=120)
+        assert build.returncode == 1
+        (log,) = re.findall(r"are the end of (\S+)\.$", said, re.MULTILINE)
+        assert Path(log).read_text().count("--tag") == 1
+        assert f"--tag localhost/played:{tag} " in Path(log).read_text()
+        logs.add(log)
+        Path(log).unlink()
+    assert len(logs) == 2
+
+
 def test_it_keeps_the_contract(served: Container, project: Path) -> None:
     tests = project / "app/tests/contract"
     chosen = (tests / "test_transcriptions.py", f"{tests / 'test_sdk.py'}::test_a_stream")
@@ -290,8 +317,13 @@ def test_a_mounted_cache_is_found_and_a_gpu_that_is_not_there_is_told(starting: 
 @pytest.mark.parametrize(
     ("made", "options", "said"),
     [
-        ("empty", [], "The model tiny.en is not in /data/models. Run `hailo-whisper models pull tiny.en`."),
-        ("closed", [], "may not be read by this user (number 11437)"),
+        (
+            "empty",
+            [],
+            "The model tiny.en is not in /data/models. Pull it on the host (`hailo-whisper models pull tiny.en --dest FOLDER`) and mount FOLDER at "
+            "/data/models.",
+        ),
+        ("closed", [], "may not be read by this user (number 11437). Run the container as the user whom it belongs to"),
         ("wrong", ["--env=WHISPER_MODEL=", "--env=WHISPER_MODEL_PATH=/data/models"], "holds a model for a Hailo accelerator"),
         ("good", ["--env=HAILO_WHISPER_ENGINE_KIND=cuda"], "there is no NVIDIA GPU"),
         (
@@ -331,7 +363,7 @@ def test_what_cannot_be_served_is_a_503_with_the_reason(
             "WHISPER__INFERENCE_DEVICE sets nothing. speaches calls it so; here it is HAILO_WHISPER_ENGINE_KIND",
         ),
         (["--env=WHISPER_MODLE=base"], "WHISPER_MODLE sets nothing. Did you mean WHISPER_MODEL?"),
-        ([], "Everybody who reaches this machine could use the service"),
+        ([], "no keys are set. Make a key (`openssl rand -hex 32`) and mount it as the secret /run/secrets/hailo-whisper-key"),
     ],
 )
 def test_what_cannot_be_meant_is_refused_at_the_start(starting: Start, options: list[str], said: str) -> None:

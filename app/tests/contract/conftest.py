@@ -1,6 +1,6 @@
 """The contract tests see a server only by its address: `pytest tests/contract --url http://box:11437` tests any.
 
-One that asks for keys is given one with --api-key, or by the environment's OPENAI_API_KEY, which nobody else can see.
+Those that ask none, but the engines of this tree with real weights, are left out then. One that asks for keys is given one with --api-key, or by the environment's OPENAI_API_KEY, which nobody else can see.
 Without --url they start one here, with a real model, as an administrator would: pull, configure, serve.
 """
 
@@ -25,12 +25,34 @@ from node import Node
 MODEL = "tiny.en"
 MULTILINGUAL = "base"
 CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "hailo-whisper" / "models"
+HERE = Path(__file__).parent
+ASKING = {"url", "multilingual_url"}
+"""The fixtures of a server."""
+LEFT_OUT = pytest.StashKey[int]()
 DATA = resources.files("hailo_whisper") / "data"
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--url", help="address of a running server, such as http://box:11437; default: start one")
     parser.addoption("--api-key", help="key for that server; default: the environment's OPENAI_API_KEY")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out what would tell nothing of the server whose address is given, and remember how much that was."""
+    if not config.getoption("--url"):
+        return
+    others = [item for item in items if HERE in item.path.parents and not ASKING & {*getattr(item, "fixturenames", ())}]
+    config.stash[LEFT_OUT] = len(others)
+    config.hook.pytest_deselected(items=others)
+    items[:] = [item for item in items if item not in others]
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    """Say so at the end."""
+    if left_out := config.stash.get(LEFT_OUT, 0):
+        terminalreporter.write_line(
+            f"{left_out} tests were left out: they ask the engines of this tree, and not {config.getoption('--url')}"
+        )
 
 
 def _free_port() -> int:
@@ -88,7 +110,8 @@ def multilingual_url(request: pytest.FixtureRequest, tmp_path_factory: pytest.Te
 def multilingual(multilingual_url: str, api_key: str) -> openai.OpenAI:
     """The SDK of that server."""
     client = openai.OpenAI(base_url=f"{multilingual_url}/v1", api_key=api_key, max_retries=0)
-    (model,) = client.models.list().data
+    # What is asked for as whisper-1 is the first.
+    model = client.models.list().data[0]
     if not (model.model_extra or {})["capabilities"]["translates"]:
         pytest.skip(f"the model {model.id} of {multilingual_url} knows English only")
     return client

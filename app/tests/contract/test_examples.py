@@ -45,7 +45,18 @@ def test_there_are_examples_in_every_language() -> None:
 
 @pytest.mark.network
 @pytest.mark.parametrize("example", list(examples()), ids=lambda example: f"{example.place} {example.language}")
-def test_an_example_runs(example: Example, multilingual_url: str, api_key: str, node: Node, clip: bytes, tmp_path: Path) -> None:
+def test_an_example_runs(
+    example: Example,
+    multilingual_url: str,
+    api_key: str,
+    node: Node,
+    clip: bytes,
+    tmp_path: Path,
+    request: pytest.FixtureRequest,
+) -> None:
+    if "translations" in example.text:
+        # Which a server with an English model, whose address was given, cannot do.
+        request.getfixturevalue("multilingual")
     folder = node.folder(tmp_path)
     (folder / "speech.wav").write_bytes(clip)
     name, command = RUN[example.language]
