@@ -15,7 +15,21 @@ def run(project: Path, *command: str) -> "subprocess.CompletedProcess[str]":
 
 
 @pytest.mark.parametrize(
-    "script", ["bootstrap", "demo", "test", "host", "lint", "wheels", "bench", "build-deb", "bundle", "build-repo"]
+    "script",
+    [
+        "bootstrap",
+        "demo",
+        "test",
+        "host",
+        "lint",
+        "wheels",
+        "bench",
+        "build-deb",
+        "build-image",
+        "vulnerabilities",
+        "bundle",
+        "build-repo",
+    ],
 )
 def test_help(project: Path, script: str) -> None:
     done = run(project, f"script/{script}", "--help")
@@ -31,6 +45,7 @@ def test_help(project: Path, script: str) -> None:
         ("test", "has no part nonsense"),
         ("host", "Usage:"),
         ("build-deb", "does not know nonsense"),
+        ("build-image", "does not know nonsense"),
         ("bundle", "does not know nonsense"),
         ("build-repo", "does not know nonsense"),
     ],
