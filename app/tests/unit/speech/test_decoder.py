@@ -103,15 +103,21 @@ async def test_a_decoder_that_is_killed_costs_no_request(
     assert "a new one is asked" in caplog.text
 
 
-async def test_a_file_that_crashes_two_of_them_is_refused(
-    decoder: Decoder, clip_wav: bytes, caplog: pytest.LogCaptureFixture
-) -> None:
-    await _decoded(decoder, clip_wav)
+async def _loses_two(decoder: Decoder, content: bytes) -> "asyncio.Task[Recording]":
+    """A request over which two processes in a row were killed."""
+    await _decoded(decoder, content)
     os.kill(_pid(decoder), signal.SIGSTOP)
-    asking = asyncio.create_task(_decode(decoder, clip_wav))
+    asking = asyncio.create_task(_decode(decoder, content))
     await _killed_under_way(decoder)
     await eventually(lambda: decoder.pids)
     await _killed_under_way(decoder)
+    return asking
+
+
+async def test_a_file_that_crashes_two_of_them_is_refused(
+    decoder: Decoder, clip_wav: bytes, caplog: pytest.LogCaptureFixture
+) -> None:
+    asking = await _loses_two(decoder, clip_wav)
     with pytest.raises(MediaRefused, match=r"it crashed the decoder\. Convert it, and send it again"):
         await asking
     assert "died over an upload: " in caplog.text
@@ -120,12 +126,7 @@ async def test_a_file_that_crashes_two_of_them_is_refused(
 
 @pytest.mark.usefixtures("short_memory")
 async def test_want_of_memory_is_no_fault_of_the_file(decoder: Decoder, clip_wav: bytes) -> None:
-    await _decoded(decoder, clip_wav)
-    os.kill(_pid(decoder), signal.SIGSTOP)
-    asking = asyncio.create_task(_decode(decoder, clip_wav))
-    await _killed_under_way(decoder)
-    await eventually(lambda: decoder.pids)
-    await _killed_under_way(decoder)
+    asking = await _loses_two(decoder, clip_wav)
     with pytest.raises(NoMemory, match=r"too little memory to decode this now: .* Send it again in a moment\."):
         await asking
     assert await _decoded(decoder, clip_wav) == pytest.approx(5.3)
