@@ -11,6 +11,7 @@ from faster_whisper import tokenizer, transcribe
 from faster_whisper.feature_extractor import FeatureExtractor
 
 from hailo_whisper.engines.spelling import alphabet
+from hailo_whisper.speech.waveform import RATE, Samples
 
 BEGIN = 1000
 Patch = Callable[[Any, str, Any], None]
@@ -23,6 +24,11 @@ def result(text: str = "yes", logprob: float = -0.2, no_speech: float = 0.0, unt
     return SimpleNamespace(
         sequences_ids=[tokens], scores=[logprob * (len(tokens) + 1) / max(len(tokens), 1)], no_speech_prob=no_speech
     )
+
+
+def sound(seconds: float) -> Samples:
+    """A tone, for which it needs no ear."""
+    return np.sin(np.arange(round(seconds * RATE), dtype=np.float32) / 5) * np.float32(0.3)
 
 
 class FakeWhisper:
