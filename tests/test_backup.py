@@ -78,6 +78,25 @@ def signed(document: dict[str, Any]) -> str:
     return json.dumps({**bare, "sha256": hashlib.sha256(text.encode()).hexdigest()})
 
 
+def manifest(value: str) -> str:
+    return json.dumps({"files": {"model.bin": {"size": 1, "sha256": value}}})
+
+
+def test_models_of_packages_are_in_it_and_the_store_goes_first(call: Callable[..., Any], old: Path) -> None:
+    packaged = "usr/share/hailo-whisper/models"
+    machine(
+        old,
+        {
+            f"{packaged}/tiny.en/manifest.json": manifest("cd"),
+            # The store has its own of these.
+            f"{packaged}/base/manifest.json": manifest("ef"),
+            f"{packaged}/broken/manifest.json": manifest("ef"),
+            f"{packaged}/README": "x",
+        },
+    )
+    assert call("make", old)["models"] == {"base": {"model.bin": "ab"}, "tiny.en": {"model.bin": "cd"}}
+
+
 @as_root
 def test_what_is_kept_comes_back(call: Callable[..., Any], old: Path, fresh: Path) -> None:
     document = call("make", old)
@@ -194,46 +213,85 @@ def play(project: Path, tmp_path: Path, old: Path) -> Play:
     return run
 
 
+TAKEN = [
+    "hailo-whisper config render",
+    "systemctl daemon-reload",
+    "systemctl stop hailo-whisper.service",
+    "systemctl restart hailo-whisper.socket",
+    "systemctl start --no-block hailo-whisper.service",
+]
+"""How the service is started with what was put back."""
+
+
+@pytest.fixture
+def programs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], Path]:
+    """Programs that note how they are called and then do as the cases of a shell's `case` say. Gives the file of the notes."""
+
+    def make(cases: str) -> Path:
+        (tmp_path / "bin").mkdir()
+        for name in ("systemctl", "hailo-whisper"):
+            text = f'#!/bin/sh\necho "{name} $*" >> {tmp_path / "notes"}\ncase "$*" in {cases} esac\n'
+            (tmp_path / "bin" / name).write_text(text)
+            (tmp_path / "bin" / name).chmod(0o755)
+        monkeypatch.setenv("PATH", f"{tmp_path / 'bin'}:{os.environ['PATH']}")
+        return tmp_path / "notes"
+
+    return make
+
+
+@pytest.fixture
+def given(tmp_path: Path) -> dict[str, Any]:
+    """What restore.yml is told, so that it takes these programs. Nobody is ready there."""
+    program = str(tmp_path / "bin/hailo-whisper")
+    return {"backup_program": program, "service_ready_seconds": 0, "service_url": "http://127.0.0.1:9"}
+
+
 @as_root
 def test_a_restore_that_was_cut_off_is_gone_on_with(
-    play: Play, tmp_path: Path, old: Path, monkeypatch: pytest.MonkeyPatch
+    play: Play, tmp_path: Path, old: Path, programs: Callable[[str], Path], given: dict[str, Any]
 ) -> None:
-    """The files are back and the models are not: the next run still has to have the service take the files."""
+    """The files are back and the service does not run with them: the next run still has to have it take them."""
     assert play("backup").returncode == 0
     (old / "etc/hailo/hailo-whisper.yaml").write_text("server:\n  port: 1\n")
-    shutil.rmtree(old / "var/lib/hailo-whisper/models/base")
-    notes, network = tmp_path / "notes", tmp_path / "network"
-    (tmp_path / "bin").mkdir()
-    for name in ("systemctl", "hailo-whisper"):
-        (tmp_path / "bin" / name).write_text(
-            f'#!/bin/sh\necho "{name} $*" >> {notes}\ncase "$*" in "models pull"*) test -e {network} ;; esac\n'
-        )
-        (tmp_path / "bin" / name).chmod(0o755)
-    monkeypatch.setenv("PATH", f"{tmp_path / 'bin'}:{os.environ['PATH']}")
-    given = {
-        "backup_program": str(tmp_path / "bin/hailo-whisper"),
-        "service_ready_seconds": 0,
-        "service_url": "http://127.0.0.1:9",
-    }
-    play("restore", **given)
+    broken = tmp_path / "broken"
+    broken.touch()
+    notes = programs(f'"config render") test ! -e {broken} ;;')
+    assert play("restore", **given).returncode != 0
     assert (old / "etc/hailo/hailo-whisper.yaml").read_text() == FILES["etc/hailo/hailo-whisper.yaml"]
-    assert notes.read_text().splitlines() == ["hailo-whisper models pull base"]
-    network.touch()
+    assert notes.read_text().splitlines() == ["hailo-whisper config render"]
+    broken.unlink()
     play("restore", **given)
-    assert notes.read_text().splitlines()[1:] == [
-        "hailo-whisper models pull base",
-        "hailo-whisper config render",
-        "systemctl daemon-reload",
-        "systemctl stop hailo-whisper.service",
-        "systemctl restart hailo-whisper.socket",
-        "systemctl start --no-block hailo-whisper.service",
-    ]
-    (old / "var/lib/hailo-whisper/models/base").mkdir()
-    (old / "var/lib/hailo-whisper/models/base/manifest.json").write_text(FILES["var/lib/hailo-whisper/models/base/manifest.json"])
+    assert notes.read_text().splitlines()[1:] == TAKEN
     notes.unlink()
     again = play("restore", **given)
     assert " changed=0 " in again.stdout
     assert not notes.exists()
+
+
+@as_root
+def test_a_model_that_cannot_be_had_keeps_nothing_else_from_being_in_force(
+    play: Play, tmp_path: Path, old: Path, programs: Callable[[str], Path], given: dict[str, Any]
+) -> None:
+    """One that was imported has no source: nobody could restore such a machine."""
+    models = old / "var/lib/hailo-whisper/models"
+    machine(old, {f"{models.relative_to(old)}/{name}/manifest.json": manifest("ab") for name in ("ours", "theirs")})
+    assert play("backup").returncode == 0
+    (old / "etc/hailo/hailo-whisper.yaml").write_text("server:\n  port: 1\n")
+    for name in ("ours", "theirs"):
+        shutil.rmtree(models / name)
+    brought = f"mkdir {models}/theirs && cp {models}/base/manifest.json {models}/theirs/"
+    notes = programs(f'"models pull ours") echo "unknown model ours" >&2; exit 1 ;; "models pull theirs") {brought} ;;')
+    sentence = "Of its models are missing: ours (unknown model ours). Fetch them there with"
+    done = play("restore", **given)
+    assert done.returncode != 0
+    assert sentence in done.stdout
+    assert "theirs (" not in done.stdout
+    assert notes.read_text().splitlines() == ["hailo-whisper models pull ours", "hailo-whisper models pull theirs", *TAKEN]
+    notes.unlink()
+    again = play("restore", **given)
+    assert sentence in again.stdout
+    assert " changed=0 " in again.stdout
+    assert notes.read_text().splitlines() == ["hailo-whisper models pull ours"]
 
 
 def secret_in(text: str) -> bool:

@@ -1,5 +1,6 @@
 """What a roll-out keeps of a host and puts back: the module hailo_whisper_rollout (roles/rollout)."""
 
+import json
 import shutil
 import subprocess
 import sys
@@ -158,9 +159,13 @@ def test_a_host_without_the_program_has_no_snapshot(host: Host) -> None:
 
 
 def test_a_model_that_is_gone_is_named(host: Host) -> None:
+    packaged = "usr/share/hailo-whisper/models/tiny.en/manifest.json"
+    host.write(packaged, json.dumps({"files": {"model.bin": {"size": 1, "sha256": "cd"}}}))
     host.call("begin", entry={"to": "2.0"})
     (host.root / "var/lib/hailo-whisper/models/base/manifest.json").unlink()
     assert host.call("back")["models"] == ["base"]
+    (host.root / packaged).unlink()
+    assert host.call("back")["models"] == ["base", "tiny.en"]
 
 
 def test_a_configuration_that_is_not_taken_is_said(host: Host) -> None:

@@ -24,6 +24,8 @@ FORMAT = "hailo-whisper-backup 1"
 CONFIGURATION = "/etc/hailo/hailo-whisper.yaml"
 PROGRAM = "/opt/hailo-whisper/venv/bin/hailo-whisper"
 GROUP = "hailo-whisper"
+# Of the packages hailo-whisper-model-*. What lies in the store goes before it.
+PACKAGED = "/usr/share/hailo-whisper/models"
 # Lies there from the first file that is put back until the service runs with all of them, so that a restore that was cut off is gone on with.
 UNFINISHED = "/etc/hailo/hailo-whisper.restoring"
 
@@ -68,11 +70,12 @@ def own(root, options):
 def models(root, options):
     """The sums of each model's files, as they were when it was verified."""
     found = {}
-    for path in sorted(below(root, options["store"]).glob("[!.]*/manifest.json")):
+    places = [place for roof in (PACKAGED, options["store"]) for place in below(root, roof).glob("[!.]*")]
+    for name, place in sorted({place.name: place for place in places}.items()):
         try:
-            files = json.loads(path.read_text(encoding="utf-8"))["files"]
-            found[path.parent.name] = {name: files[name]["sha256"] for name in sorted(files)}
-        except (ValueError, KeyError, TypeError):
+            files = json.loads((place / "manifest.json").read_text(encoding="utf-8"))["files"]
+            found[name] = {file: files[file]["sha256"] for file in sorted(files)}
+        except (FileNotFoundError, NotADirectoryError, ValueError, KeyError, TypeError):
             # What nobody has verified has no sum to be compared with.
             continue
     return found

@@ -9,6 +9,8 @@ from ansible.module_utils.hailo_whisper_rollout.files import read, summed
 
 TREE, STAMP = "opt/hailo-whisper/venv", "opt/hailo-whisper/installed"
 CONFIGURATION = "etc/hailo/hailo-whisper.yaml", "etc/hailo/models.d/*.yaml"
+# Of the packages hailo-whisper-model-*. What lies in the store goes before it.
+PACKAGED_MODELS = "usr/share/hailo-whisper/models"
 RENDERED = "etc/xdg/hailo-whisper/hailo-whisper.json"
 EVERY_ADDRESS = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104  # to be asked, and not bound to
 
@@ -77,11 +79,12 @@ class Machine:
         """The sums of each model's files, as they were when it was verified."""
         settings = read(self.root / RENDERED) or {}
         store = self.root / ((settings.get("storage") or {}).get("models") or "/var/lib/hailo-whisper/models").lstrip("/")
+        places = [place for roof in (self.root / PACKAGED_MODELS, store) for place in roof.glob("[!.]*")]
         found = {}
-        for path in sorted(store.glob("[!.]*/manifest.json")):
+        for model, place in sorted({place.name: place for place in places}.items()):
             try:
-                files = read(path)["files"]
-                found[path.parent.name] = {name: files[name]["sha256"] for name in sorted(files)}
+                files = read(place / "manifest.json")["files"]
+                found[model] = {name: files[name]["sha256"] for name in sorted(files)}
             except (KeyError, TypeError):
                 # What nobody has verified has no sum to be compared with.
                 continue
