@@ -88,6 +88,18 @@ def test_modules_have_their_full_names(play: dict[str, Any]) -> None:
         assert module(task).count(".") == 2, task["name"]
 
 
+@pytest.mark.parametrize(
+    "path", sorted([*PLAYBOOKS, *(PROJECT / "roles").glob("*/tasks/*.yml")]), ids=lambda path: f"{path.parts[-3]}/{path.stem}"
+)
+def test_a_fleet_does_not_ask_one_gateway_all_at_once(path: Path) -> None:
+    """Debian's sshd lets no more than ten at a time in (MaxStartups), and ten commands over one connection (MaxSessions)."""
+    loaded = yaml.safe_load(path.read_text(encoding="utf-8"))
+    found = [task for play in loaded for task in all_tasks(play)] if path in PLAYBOOKS else [*tasks(loaded)]
+    for task in found:
+        if task.get("delegate_to") not in {None, *CONTROLLER}:
+            assert task.get("throttle", 99) < 10 or task.get("run_once"), task["name"]
+
+
 def test_the_rule_knows_what_changes_a_host() -> None:
     copy = {"name": "x", "ansible.builtin.copy": {}}
     assert changes_hosts({"hosts": "all", "tasks": [copy]})

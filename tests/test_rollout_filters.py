@@ -47,12 +47,15 @@ def test_the_gateways_of_a_host(filters: dict[str, Callable[..., Any]]) -> None:
     hostvars = {"tower": {}, "cellar": {"hailo_whisper_gateway_nodes": ["office"]}}
     assert filters["rollout_gateways"](["tower", "cellar"], hostvars, "kitchen") == ["tower"]
     asked = [
-        {"item": "tower", "stdout": json.dumps([{"name": "my-kitchen", "state": "drain"}])},
-        {"item": "cellar", "stdout": json.dumps([{"name": "my-kitchen", "state": "down"}])},
+        {"item": "tower", "rc": 0, "stdout": json.dumps([{"name": "my-kitchen", "state": "drain"}])},
+        {"item": "cellar", "rc": 0, "stdout": json.dumps([{"name": "my-kitchen", "state": "down"}])},
+        {"item": "hut", "rc": 1, "stderr": "HAProxy does not answer"},
+        {"item": "barn", "unreachable": True},
     ]
     assert filters["rollout_drainable"](asked, "my kitchen", []) == ["cellar"]
     assert filters["rollout_drainable"](asked, "my kitchen", ["tower"]) == ["tower", "cellar"]
     assert filters["rollout_drainable"](asked, "office", []) == []
+    assert filters["rollout_silent"](asked) == ["hut", "barn"]
 
 
 def test_which_versions_are_to_be_left(filters: dict[str, Callable[..., Any]]) -> None:

@@ -150,6 +150,32 @@ def test_a_gateway_that_cannot_be_reached_is_said_to_be_it(fleet: Fleet) -> None
     assert fleet.ledger("kitchen") == {}
 
 
+def test_a_gateway_that_cannot_be_reached_keeps_nobody_at_the_new_version(fleet: Fleet) -> None:
+    assert fleet.run("rollout", **NEW)[0] == 0
+    (fleet.folder / "cut").touch()
+    status, said = fleet.run("rollback")
+    assert status == 0, said
+    assert "The gateway tower does not say how its appliances are, and is passed over" in " ".join(said.split())
+    assert {summary(said)[name][2] for name in fleet.names} == {"rolled back"}
+    assert versions(fleet) == ["0.1.0"] * 3
+    assert fleet.ledger("kitchen")["drained"] == []
+
+
+def test_where_a_host_is_drained_is_remembered_until_that_gateway_is_back(fleet: Fleet) -> None:
+    fleet.mark("kitchen", "spoilt", "0.2.0+deb12u1\n")
+    cuts = fleet.mark("kitchen", "cuts")
+    assert fleet.run("rollout", **NEW)[0] == 2
+    cuts.unlink()
+    status, said = fleet.run("rollback", "--limit", "kitchen,tower")
+    assert status == 0, said
+    assert fleet.ledger("kitchen")["drained"] == ["tower"]
+    (fleet.folder / "cut").unlink()
+    status, said = fleet.run("rollback", "--limit", "kitchen,tower")
+    assert status == 0, said
+    assert fleet.ledger("kitchen")["drained"] == []
+    assert fleet.states()["kitchen"] == "ready"
+
+
 def test_a_canary_that_fails_while_it_is_watched_goes_back(fleet: Fleet) -> None:
     fleet.mark("office", "deaf")
     status, said = fleet.run("rollout", **NEW, hailo_whisper_rollout_canaries=["office"], hailo_whisper_rollout_soak_seconds=9)

@@ -65,13 +65,27 @@ def gateways(names: Iterable[str], hostvars: Mapping[str, Mapping[str, Any]], ho
 
 
 def drainable(asked: Iterable[Mapping[str, Any]], host: str, ours: Sequence[str]) -> list[str]:
-    """The gateways at which it may be drained and put back: not those where somebody did so by hand, unless it was a roll-out that was cut off (`ours`)."""
+    """The gateways at which it may be drained and put back: not those where somebody did so by hand, unless it was a roll-out that was cut off (`ours`).
+
+    One that did not answer is left out.
+    """
     found = []
     for each in asked:
+        if _is_silent(each):
+            continue
         state = next((appliance["state"] for appliance in json.loads(each["stdout"]) if appliance["name"] == plain(host)), None)
         if state and (state not in BY_HAND or each["item"] in ours):
             found.append(each["item"])
     return found
+
+
+def silent(asked: Iterable[Mapping[str, Any]]) -> list[str]:
+    """The gateways that could not be asked."""
+    return [each["item"] for each in asked if _is_silent(each)]
+
+
+def _is_silent(asked: Mapping[str, Any]) -> bool:
+    return bool(asked.get("rc", 1))
 
 
 def plain(name: str) -> str:
@@ -135,4 +149,5 @@ class FilterModule:
             "rollout_leaving": leaving,
             "rollout_packages": packages,
             "rollout_reason": reason,
+            "rollout_silent": silent,
         }
