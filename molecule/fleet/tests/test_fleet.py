@@ -147,7 +147,11 @@ def load(url: str, trusting: ssl.SSLContext, capfd: pytest.CaptureFixture[str], 
     assert len(load.texts) == len(load.sent)
     assert {words(text) for text in load.texts} == {words(CLIP)}
     # The journal comes after the answer.
-    until(lambda: set(load.sent) <= set(answers()), "the gateway has noted each answer")
+    end = time.monotonic() + 60
+    while (missing := set(load.sent) - set(answers())) and time.monotonic() < end:
+        time.sleep(1)
+    info = on(GATEWAY, "echo 'show info' | nc -UN /run/haproxy/hailo-whisper.sock 2>/dev/null || true") if missing else ""
+    assert not missing, ([line for line in log() if line["client_request_id"] in missing], info)
     answered = answers()
     assert [line for line in log() if line["client_request_id"] in load.sent and answered[line["client_request_id"]] != 1] == []
 
