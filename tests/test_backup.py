@@ -178,6 +178,13 @@ def test_a_host_without_anything_is_refused(call: Callable[..., Any], fresh: Pat
     assert "Deploy it first (playbooks/site.yml), then restore." in call("restore", fresh, document)["refused"]
 
 
+def test_what_cannot_be_written_is_a_sentence(call: Callable[..., Any], old: Path, fresh: Path) -> None:
+    document = json.dumps(call("make", old))
+    (fresh / "etc").write_text("no folder")
+    refused = call("restore", fresh, document)["refused"]
+    assert refused == f"{fresh}/etc/hailo could not be read or written (Not a directory). Mend that, and run the playbook again."
+
+
 Play = Callable[..., "subprocess.CompletedProcess[str]"]
 
 
@@ -308,6 +315,19 @@ def test_the_playbook_keeps_it_for_its_owner_and_shows_no_key(play: Play, tmp_pa
     assert "is not encrypted" in done.stdout
     again = play("backup")
     assert " changed=0 " in again.stdout, again.stdout
+
+
+def test_a_failure_is_told_in_the_words_of_the_program_and_not_in_those_of_ssh(play: Play) -> None:
+    """Over ssh a script has a terminal: what it says in anger stands in its output."""
+    failed = {
+        "rc": 127,
+        "msg": "non-zero return code",
+        "stdout": "/bin/sh: 1: /usr/bin/python3: not found\r\n",
+        "stderr": "Shared connection to kitchen closed.\r\n",
+    }
+    done = play("backup", backup_made=failed)
+    assert done.returncode != 0
+    assert "The backup of kitchen failed: /bin/sh: 1: /usr/bin/python3: not found" in done.stdout
 
 
 def test_with_a_password_it_is_a_vault(play: Play, tmp_path: Path) -> None:

@@ -43,8 +43,16 @@ def main():
         else:
             print(json.dumps(restore(root, options, opened(sys.stdin.read(), options))))
     except Refused as refused:
-        print(json.dumps({"refused": str(refused)}))
-        sys.exit(3)
+        refuse(str(refused))
+    except OSError as error:
+        refuse(
+            f"{error.filename or 'A file'} could not be read or written ({error.strerror or error}). Mend that, and run the playbook again."
+        )
+
+
+def refuse(sentence):
+    print(json.dumps({"refused": sentence}))
+    sys.exit(3)
 
 
 def make(root, options):
