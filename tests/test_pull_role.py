@@ -118,6 +118,38 @@ def test_the_same_is_applied_again_after_a_day(fleet: Fleet) -> None:
     assert fleet.runs() == 2
 
 
+def test_a_clock_that_was_wrong_when_it_was_applied_keeps_nothing_up(fleet: Fleet) -> None:
+    """A box without a clock of its own may have been years ahead."""
+    fleet.commit("one")
+    fleet.pull()
+    stamp = fleet.state / "applied"
+    os.utime(stamp, (stamp.stat().st_atime, stamp.stat().st_mtime + 10 * 86400))
+    fleet.pull()
+    fleet.pull()
+    assert fleet.runs() == 2
+
+
+def test_an_environment_with_a_number_is_one(fleet: Fleet) -> None:
+    fleet.commit("one")
+    (fleet.folder / "ansible-playbook").write_text(f'#!/bin/sh\necho "$JOBS $QUIET" > {fleet.notes}\n')
+    fleet.configure(environment={"JOBS": 1, "QUIET": True})
+    assert fleet.pull().returncode == 0
+    assert fleet.notes.read_text() == "1 True\n"
+
+
+@pytest.mark.parametrize("text", [None, "", '{"repository": "git@', "[]", '{"repository": ""}', "\0" * 99])
+def test_settings_that_a_power_cut_has_damaged_are_a_sentence(fleet: Fleet, text: str | None) -> None:
+    fleet.commit("one")
+    fleet.pull()
+    settings = fleet.settings / "settings.json"
+    settings.unlink() if text is None else settings.write_text(text)
+    done = fleet.pull()
+    assert (done.returncode, fleet.runs(), fleet.applied()) == (1, 1, "one")
+    assert done.stderr.startswith(f"REFUSED: {settings} is damaged or not there")
+    assert "Run playbooks/pull.yml for this machine again" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
 @pytest.mark.parametrize("key", [None, "stranger"])
 def test_what_no_known_key_has_signed_is_not_even_checked_out(fleet: Fleet, key: str | None) -> None:
     fleet.commit("good")

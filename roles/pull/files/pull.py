@@ -19,6 +19,7 @@ from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 SETTINGS, STATE = Path("/etc/hailo-whisper-pull"), Path("/var/lib/hailo-whisper-pull")
+SETTINGS_KEYS = {"repository", "branch", "inventory", "host", "ansible", "environment"}
 LATER = 75
 # What was changed on the machine by hand is put right once a day.
 AGAIN_SECONDS = 86400
@@ -53,7 +54,9 @@ class Puller:
 
     def __init__(self, folder, state):
         self.folder, self.state = folder, state
-        self.settings = json.loads((folder / "settings.json").read_text(encoding="utf-8"))
+        self.settings = known(folder / "settings.json")
+        # Whatever the inventory has, a number, say: a process is given text alone.
+        self.environment = {name: str(value) for name, value in self.settings["environment"].items()}
         self.mirror, self.tree, self.applied = state / "mirror", state / "tree", state / "applied"
 
     def run(self, *, force):
@@ -112,7 +115,8 @@ class Puller:
 
     def due(self):
         """Whether what is applied is to be applied again."""
-        return time.time() - self.applied.stat().st_mtime > AGAIN_SECONDS
+        # Where it was noted before the clock was set, that may be far in the future.
+        return abs(time.time() - self.applied.stat().st_mtime) > AGAIN_SECONDS
 
     def verify(self, commit, before):
         """Raise Refused unless a known key has signed the commit, and it goes on from the one before."""
@@ -172,7 +176,7 @@ class Puller:
             "HOME": str(self.state),
             "LC_ALL": "C.UTF-8",
             "ANSIBLE_NOCOLOR": "1",
-        } | settings["environment"]
+        } | self.environment
         print(f"Applying {commit}.", flush=True)
         done = subprocess.run(command, cwd=self.tree, env=environment, stdin=subprocess.DEVNULL, check=False)
         if done.returncode:
@@ -213,7 +217,7 @@ class Puller:
             "GIT_SSH_COMMAND": " ".join(ssh),
             "LC_ALL": "C.UTF-8",
         }
-        environment |= self.settings["environment"] | origin(self.settings["repository"]) | more
+        environment |= self.environment | origin(self.settings["repository"]) | more
         place = [f"--git-dir={self.mirror}"] if at else []
         try:
             done = subprocess.run(
@@ -232,6 +236,20 @@ class Puller:
                 f"git could not do its part: {words(done)}. See whether the disk is full; else remove {self.mirror}, which is fetched anew."
             )
         return done
+
+
+def known(path):
+    """What playbooks/pull.yml has written. Raises Refused when it is not there as a whole, after a power cut, say."""
+    try:
+        settings = json.loads(path.read_text(encoding="utf-8"))
+        whole = settings.keys() >= SETTINGS_KEYS and isinstance(settings["environment"], dict)
+    except (OSError, ValueError, AttributeError):
+        whole = False
+    if not whole:
+        raise Refused(
+            f"{path} is damaged or not there, so that nobody knows what to fetch. Run playbooks/pull.yml for this machine again, over a connection."
+        )
+    return settings
 
 
 def words(done):
