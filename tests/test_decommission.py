@@ -312,6 +312,45 @@ def test_every_file_that_the_roles_place_is_known(project: Path, tmp_path: Path)
     assert files(root) == []
 
 
+def test_the_docs_take_off_all_that_a_gateway_and_a_monitoring_host_have(project: Path) -> None:
+    """These stay when the machine is decommissioned, keys among them. Whoever adds a file there is reminded to have it in the docs too."""
+    docs = (project / "docs/operations.md").read_text()
+    section = docs.partition("**A gateway and a monitoring host stay what they are**")[2].partition("\n## ")[0]
+    removed = re.findall(r"/[\w./-]+", " ".join(line for line in section.splitlines() if line.startswith("rm ")))
+    roles = [project / "roles" / role for role in ("gateway", "monitoring")]
+    texts = [path.read_text() for role in roles for part in ("defaults", "vars", "tasks") for path in (role / part).glob("*.yml")]
+    placed = re.findall(r"(/(?:etc|usr|var)/(?:[\w./-]*hailo-whisper|haproxy/haproxy\.cfg)[\w./-]*)", "".join(texts))
+    assert len(set(placed)) > 4
+    assert sorted(path for path in set(placed) if path not in removed) == []
+
+
+def test_a_machine_that_stays_a_gateway_is_told_of(project: Path, tmp_path: Path, root: Path) -> None:
+    inventory = {
+        "hailo_whisper": {"hosts": {"a": {}, "b": {}}, "vars": {"ansible_connection": "local"}},
+        "hailo_whisper_gateway": {"hosts": {"b": {"hailo_whisper_gateway_nodes": ["c"]}}},
+    }
+    (tmp_path / "hosts.yml").write_text(json.dumps(inventory))
+    given = {"hailo_whisper_decommission": 2, "decommission_options": OPTIONS | {"root": str(root)}}
+    done = subprocess.run(
+        [
+            "ansible-playbook",
+            f"--inventory={tmp_path / 'hosts.yml'}",
+            "playbooks/decommission.yml",
+            f"--extra-vars={json.dumps(given)}",
+        ],
+        cwd=project,
+        env=os.environ | {"ANSIBLE_NOCOLOR": "1", "ANSIBLE_CALLBACK_RESULT_FORMAT": "json"},
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    said = [line for line in done.stdout.splitlines() if "It stays a gateway or a monitoring host: docs/operations.md" in line]
+    assert len(said) == 1
+    assert '"msg": "b: ' in said[0]
+
+
 REFUSED: dict[str, tuple[dict[str, Any], str]] = {
     "not-meant": (
         {},
