@@ -97,6 +97,25 @@ def test_a_package_that_dpkg_has_begun_with_is_unfinished(host: Host) -> None:
         assert host.call("look")["unfinished"] == unfinished, status
 
 
+@pytest.mark.parametrize(("installed", "lacks"), [("1.0+deb12u1", []), ("0.9+deb12u1", ["hailo-whisper"])])
+def test_what_is_installed_and_in_no_repository_any_more_is_no_way_back(
+    host: Host, tmp_path: Path, installed: str, lacks: list[str]
+) -> None:
+    """By Debian's apt, which knows of both: of the one by the repository, of the other because it is installed."""
+    apt, stanza = tmp_path / "apt", "Package: hailo-whisper\nArchitecture: all\nMaintainer: t\nDescription: t\nVersion: {}\n"
+    for folder in ("etc", "lists/partial", "cache/archives/partial", "repository"):
+        (apt / folder).mkdir(parents=True)
+    (apt / "status").write_text(stanza.format(installed) + "Status: install ok installed\n")
+    (apt / "repository/Packages").write_text(stanza.format("1.0+deb12u1") + f"Filename: ./one.deb\nSize: 1\nSHA256: {'0' * 64}\n")
+    (apt / "etc/sources.list").write_text(f"deb [trusted=yes] file:{apt}/repository ./\n")
+    places = {"Etc": "etc", "State::lists": "lists", "State::status": "status", "Cache": "cache"}
+    options = [*(f"-oDir::{name}={apt / place}" for name, place in places.items()), "-oAPT::Sandbox::User=root"]
+    subprocess.run(["apt-get", *options, "update"], check=True, capture_output=True)
+    host.program("dpkg-query", f"echo hailo-whisper {installed} installed")
+    host.program("apt-get", f'exec /usr/bin/apt-get {" ".join(options)} "$@"')
+    assert host.call("look", ask_apt=True)["apt_lacks"] == lacks
+
+
 def test_a_download_that_was_cut_off_is_no_way_back(host: Host) -> None:
     kept = host.root / "var/lib/hailo-whisper/rollback"
     host.program("dpkg-query", "echo hailo-whisper 1.0+deb12u1 installed")

@@ -23,8 +23,7 @@ PROGRAMS = {
     "dpkg-query": 'cat "$ROOT/status"',
     "dpkg-deb": '[ "$1" = --show ] && cat "$3"',
     "dpkg": "exit 0",
-    "apt-cache": 'grep --quiet --line-regexp "$2" "$ROOT/apt"',
-    "apt-get": 'for word; do case $word in *.deb) read -r name version <"$word"; echo "$name $version installed" >"$ROOT/status";; esac; done; '
+    "apt-get": 'if [ "$1" = --print-uris ]; then exec grep --quiet --line-regexp "$3" "$ROOT/apt"; fi; for word; do case $word in *.deb) read -r name version <"$word"; echo "$name $version installed" >"$ROOT/status";; esac; done; '
     'echo "apt $*" >>"$ROOT/log"; ! [ -e "$ROOT/apt-fails" ] || { echo "E: no room" >&2; exit 100; }',
     "systemctl": '[ "$1" = is-active ] && echo active; echo "systemctl $*" >>"$ROOT/log"',
 }

@@ -59,8 +59,8 @@ class Machine:
         self.run("dpkg", "--force-confdef", "--force-confold", "--configure", "-a")
 
     def apt_has(self, name, version):
-        """Whether apt could download it."""
-        return self.run("apt-cache", "show", f"{name}={version}").returncode == 0
+        """Whether apt could download it. `apt-cache show` does not say: it knows what is installed, and fails for no version that there is not."""
+        return self.run("apt-get", "--print-uris", "download", f"{name}={version}").returncode == 0
 
     def ready(self):
         """Whether the service says that it is."""
