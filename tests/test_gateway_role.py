@@ -313,3 +313,18 @@ def test_tls_by_the_own_authority_and_certificates_of_clients(project: Path, tmp
             assert played.seen[-1][1]["x-forwarded-proto"] == "https"
             until(lambda: [line for line in front.log() if line["path"] == "/echo"])
             assert front.log()[-1]["certificate"] == "kitchen"
+            # As somebody with many recordings meets it.
+            (tmp_path / "clip.wav").write_bytes(b"sound" * 1000)
+            given = {"SSL_CERT_FILE": str(folder / "ca.crt")}
+            shown = ["--cert", str(folder / "clients/kitchen.crt"), "--cert-key", str(folder / "clients/kitchen.key")]
+            for environment, more, sentence in (
+                ({}, shown, "Name the certificate of the authority that vouches for it by the environment: SSL_CERT_FILE=ca.crt."),
+                (given, [], "wants a certificate of its clients"),
+                # The played appliance has had it, and it transcribes nothing.
+                (given, shown, "answers with what is no verbose_json"),
+            ):
+                command = [sys.executable, "-m", "hailo_whisper", "transcribe", str(tmp_path / "clip.wav"), "--server", url, *more]
+                clean = {name: value for name, value in os.environ.items() if name != "SSL_CERT_FILE"} | {"NO_PROXY": "127.0.0.1"}
+                done = subprocess.run(command, env=clean | environment, capture_output=True, text=True, check=False)
+                assert (done.returncode, sentence in done.stderr) == (1, True), done.stderr
+            assert played.seen[-1][0] == "/v1/audio/transcriptions"

@@ -70,6 +70,13 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
         help="key for the server (default: the environment's OPENAI_API_KEY, which nobody else can see)",
     )
     parser.add_argument(
+        "--cert",
+        type=Path,
+        metavar="FILE",
+        help="certificate to show to a server that wants one of its clients, in PEM with its key",
+    )
+    parser.add_argument("--cert-key", type=Path, metavar="FILE", help="its key, where that is in a file of its own")
+    parser.add_argument(
         "--timeout",
         type=float,
         default=3600.0,
@@ -143,7 +150,7 @@ def _check(args: argparse.Namespace, formats: Sequence[str]) -> None:
     if args.server:
         _check_with_server(args)
         return
-    wrong = [name for name in ("parallel", "patience", "api_key") if getattr(args, name) is not None]
+    wrong = [name for name in ("parallel", "patience", "api_key", "cert", "cert_key") if getattr(args, name) is not None]
     if wrong:
         raise Failure(f"--{wrong[0].replace('_', '-')} is for a server. Name it with --server, or leave it out.")
 
@@ -156,6 +163,8 @@ def _check_with_server(args: argparse.Namespace) -> None:
         raise Failure(f"--language {DETECT} cannot be asked of a server. Leave it out, and the server does as it is set.")
     if args.parallel is not None and not 1 <= args.parallel <= MOST_PARALLEL:
         raise Failure(f"--parallel is {args.parallel}, and must be from 1 to {MOST_PARALLEL}.")
+    if args.cert_key and not args.cert:
+        raise Failure("--cert-key is the key of a certificate. Name that with --cert.")
     if args.patience is not None and args.patience < 0:
         raise Failure(f"--patience is {args.patience}, and must be 0 seconds or more.")
 
@@ -172,7 +181,9 @@ def _server(args: argparse.Namespace) -> AbstractAsyncContextManager[Way]:
     from ..recordings.remote import Address, Remote
 
     chosen = {name: getattr(args, name) for name in ("parallel", "patience") if getattr(args, name) is not None}
-    return Remote(Address(args.server, args.api_key or os.environ.get("OPENAI_API_KEY"), args.timeout, **chosen), _fields(args))
+    key = args.api_key or os.environ.get("OPENAI_API_KEY")
+    address = Address(args.server, key, args.timeout, **chosen, certificate=args.cert, certificate_key=args.cert_key)
+    return Remote(address, _fields(args))
 
 
 def _local(args: argparse.Namespace) -> AbstractAsyncContextManager[Way]:

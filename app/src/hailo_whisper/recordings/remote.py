@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import ssl
 import zlib
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +15,7 @@ from .. import __version__
 from ..failure import Failure
 from ..speech.languages import CODES
 from ..speech.transcript import Segment, Transcript
-from .connections import probed
+from .connections import probed, refused, tls, untrusted
 from .progress import Progress
 from .stop import Stop
 from .tries import Tries
@@ -36,6 +37,10 @@ class Address:
     """Requests in flight."""
     patience: float = 600.0
     """Seconds that one recording waits, in all, for a server that is busy, or that answered before and is away."""
+    certificate: Path | None = None
+    """Shown to a server that wants one of its clients: in PEM, with its key."""
+    certificate_key: Path | None = None
+    """The key, where it is in a file of its own."""
 
 
 class _Segment(BaseModel):
@@ -63,7 +68,7 @@ class Remote:
     """A context manager; `transcribe` may run several times at once."""
 
     def __init__(self, address: Address, fields: dict[str, str]) -> None:
-        """`fields` are those of each request beside the file and the format."""
+        """`fields` are those of each request beside the file and the format. Raises Failure for a certificate that is none."""
         base = address.url.rstrip("/").removesuffix("/v1")
         self._url = f"{base}/v1/audio/transcriptions"
         self._address = address
@@ -75,7 +80,9 @@ class Remote:
             headers["authorization"] = f"Bearer {address.key}"
         timeout = httpx2.Timeout(60.0, read=address.timeout)
         limits = httpx2.Limits(max_connections=address.parallel, max_keepalive_connections=address.parallel)
-        self._client = httpx2.AsyncClient(headers=headers, timeout=timeout, limits=limits)
+        self._client = httpx2.AsyncClient(
+            headers=headers, timeout=timeout, limits=limits, verify=tls(address.certificate, address.certificate_key)
+        )
 
     @property
     def concurrency(self) -> int:
@@ -98,9 +105,14 @@ class Remote:
                 raise Failure(
                     f"The server did not answer within {self._address.timeout:.0f} s. Give it more time with --timeout."
                 ) from None
-            except httpx2.TransportError as error:
+            except (httpx2.TransportError, ssl.SSLError) as error:
+                shown = self._address.certificate is not None
+                if stop := untrusted(error, self._url, shown=shown):
+                    raise stop from None
                 unsent = isinstance(error, (httpx2.ConnectError, httpx2.ConnectTimeout))
                 why = str(error) or type(error).__name__
+                if not self._answered:
+                    why += refused(error, self._url, shown=shown)
                 pause = tries.after_silence(why, unsent=unsent, answered=self._answered)
             except (httpx2.InvalidURL, httpx2.UnsupportedProtocol) as error:
                 raise Stop(f"{self._address.url} is no address of a server: {error}. Write it as http://host:port.") from None
@@ -125,6 +137,9 @@ class Remote:
                 return await self._client.post(
                     self._url, data=self._fields, files={"file": (path.name, stream)}, extensions={"trace": probed}
                 )
+        except ssl.SSLError:
+            # An OSError too, and of the connection.
+            raise
         except OSError as error:
             raise Failure(f"It cannot be read: {error.strerror}. Check the name, the owner and the mode.") from None
 
