@@ -43,6 +43,21 @@ def test_a_good_version_goes_round(fleet: Fleet) -> None:
     assert fleet.states() == {"kitchen": "ready", "office": "ready", "attic": "drain"}
 
 
+def test_other_settings_of_the_same_version_go_from_machine_to_machine_too(fleet: Fleet) -> None:
+    """playbooks/site.yml restarts all at once: behind a gateway nobody would be ready while they load."""
+    fleet.inventory["hailo_whisper"]["hosts"].pop("attic")
+    assert fleet.run("rollout", **NEW)[0] == 0
+    before = len(fleet.gateway_log())
+    status, said = fleet.run("rollout", **NEW, hailo_whisper_config={"log": {"transcripts": True}})
+    assert status == 0, said
+    assert {name: summary(said)[name] for name in ("kitchen", "office")} == {
+        "kitchen": ["0.2.0+deb12u1", "0.2.0", "done"],
+        "office": ["0.2.0+deb12u1", "0.2.0", "done"],
+    }
+    log = fleet.gateway_log()[before:]
+    assert log.index("drain kitchen") < log.index("ready kitchen") < log.index("drain office") < log.index("ready office")
+
+
 def test_one_goes_back_and_the_others_stay(fleet: Fleet) -> None:
     fleet.inventory["hailo_whisper"]["hosts"].pop("attic")
     assert fleet.run("rollout", **NEW)[0] == 0
