@@ -1,6 +1,7 @@
 """The container image, built on a base of mmdebstrap and run as compose.yml runs it: no way out, no capability, nothing to write to but /tmp."""
 
 import hashlib
+import importlib
 import json
 import os
 import re
@@ -312,6 +313,52 @@ def test_a_mounted_cache_is_found_and_a_gpu_that_is_not_there_is_told(starting: 
     assert (body["engine"], body["engine_fallback_for"], body["degraded"]) == ("ctranslate2", "cuda", True)
     assert "there is no NVIDIA GPU" in body["reason"]
     assert f"snapshots/{revision}" in container.log()
+
+
+def test_a_device_that_is_taken_away_while_it_runs(
+    network: str, starting: Start, project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """HailoRT is emulated, and lies where compose.hailo.yml mounts it."""
+    emulator, device, folder = project / "app/tests/emulator", opened(tmp_path) / "device", tmp_path / "models"
+    for made, mode in ((device, 0o777), (folder, 0o755)):
+        made.mkdir()
+        made.chmod(mode)
+    words = (project / "app/src/hailo_whisper/data/clip.txt").read_text().strip()
+    monkeypatch.syspath_prepend(str(emulator))
+    importlib.import_module("hailo_platform.emulation.hef").write(folder / "Whisper-Base.hef", "hailo10h", says=words)
+
+    def heard() -> httpx.Response:
+        sound = (project / "app/src/hailo_whisper/data/clip.wav").read_bytes()
+        return httpx.post(
+            f"{container.url}/v1/audio/transcriptions",
+            files={"file": ("clip.wav", sound)},
+            data={"model": "whisper-1"},
+            timeout=60,
+        )
+
+    container = starting(
+        *(
+            f"--volume={folder}:/data/models:ro",
+            f"--volume={device}:/device",
+            f"--volume={emulator}:/opt/hailo-whisper/hailort:ro",
+        ),
+        *("--env=PYTHONPATH=/opt/hailo-whisper/hailort", "--env=HAILO_EMULATOR_FOLDER=/device"),
+        *("--env=HAILO_WHISPER_ENGINE_KIND=hailo", "--env=WHISPER_MODEL_PATH=/data/models/Whisper-Base.hef"),
+        "--env=HAILO_WHISPER_ACCESS_INSECURE=true",
+        network=network,
+    )
+    container.until("ready")
+    assert heard().json()["text"] == words
+    (device / "control").write_text("absent\n")
+    lost = heard()
+    assert lost.status_code == 503
+    assert "No Hailo device was found" in lost.json()["error"]["message"]
+    assert "compose.hailo.yml gives a container both" in container.until("failed")["reason"]
+    assert container.ask("/health")[0] == 200
+    assert container.healthy().returncode == 1
+    (device / "control").write_text("")
+    container.until("ready")
+    assert heard().json()["text"] == words
 
 
 @pytest.mark.parametrize(
