@@ -5,6 +5,7 @@ import importlib
 import json
 import os
 import re
+import socket
 import subprocess
 import sys
 import time
@@ -16,17 +17,12 @@ from typing import Any
 
 import httpx
 import pytest
+import yaml
 
 MODEL = "tiny.en"
 CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "hailo-whisper" / "models"
 KEY = "4f1d0c7a9be24f3c8d5e6a7b8c9d0e1f"
-HARDENED = [
-    "--read-only",
-    "--read-only-tmpfs=false",
-    "--tmpfs=/tmp:mode=1777",
-    "--cap-drop=ALL",
-    "--security-opt=no-new-privileges",
-]
+COMPOSE = Path(__file__).parent.parent / "packaging/docker"
 CLIP = "/opt/hailo-whisper/venv/lib/python3.11/site-packages/hailo_whisper/data/clip.wav"
 # Asks the server from inside, as nothing else reaches it: prints the status and the body.
 ASK = """
@@ -52,12 +48,25 @@ def run(*command: str | Path, check: bool = True, seconds: float = 120, **enviro
     return done
 
 
+def hardened() -> list[str]:
+    """The options of podman for what compose.yml takes away from the service: nothing may be missing there that is tried here."""
+    service = yaml.safe_load((COMPOSE / "compose.yml").read_text())["services"]["hailo-whisper"]
+    options = [f"--{key}={str(service[name]).lower()}" for name, key in (("read_only", "read-only"), ("init", "init"))]
+    options += [f"--{key}={each}" for name, key in LISTS.items() for each in service[name]]
+    # podman would let it write to /run and /var/tmp as well.
+    return [*options, "--read-only-tmpfs=false", f"--pids-limit={service['pids_limit']}"]
+
+
+LISTS = {"tmpfs": "tmpfs", "cap_drop": "cap-drop", "security_opt": "security-opt"}
+"""By their names in compose: podman's."""
+
+
 class Container:
     """A container that runs, or has run. Without a network, unless one is named."""
 
     def __init__(self, image: str, *options: str, network: str = "none") -> None:
         self.name = f"hailo-whisper-test-{uuid.uuid4().hex[:8]}"
-        run("podman", "run", "--detach", f"--name={self.name}", f"--network={network}", *HARDENED, *options, image)
+        run("podman", "run", "--detach", f"--name={self.name}", f"--network={network}", *hardened(), *options, image)
 
     def exec(self, *command: str, check: bool = True) -> "subprocess.CompletedProcess[str]":
         return run("podman", "exec", self.name, *command, check=check)
@@ -94,6 +103,9 @@ class Container:
         command = ["hailo-whisper", "transcribe", "--server", "http://127.0.0.1:11437", "--stdout", CLIP]
         return run("podman", "exec", f"--env=OPENAI_API_KEY={key}", self.name, *command, check=False)
 
+    def remove(self) -> None:
+        run("podman", "rm", "--force", "--time=0", self.name, check=False)
+
     def log(self) -> str:
         done = run("podman", "logs", self.name, check=False)
         return done.stdout + done.stderr
@@ -101,6 +113,21 @@ class Container:
     def ended(self) -> int:
         """Wait for its end: the exit status."""
         return int(run("podman", "wait", self.name).stdout)
+
+
+class Composed(Container):
+    """The service as podman-compose starts it by the files of `parts`; `environ` is what people set."""
+
+    def __init__(self, image: str, *parts: str, **environ: str) -> None:
+        project = f"hailo-whisper-test-{uuid.uuid4().hex[:8]}"
+        files = (f"--file={COMPOSE / '.'.join(('compose', *filter(None, [part]), 'yml'))}" for part in ("", *parts))
+        self.command = ("podman-compose", f"--project-name={project}", *files)
+        self.environ = environ | {"HAILO_WHISPER_IMAGE": image}
+        self.name = f"{project}_hailo-whisper_1"
+        self.up = run(*self.command, "up", "--detach", "--no-build", check=False, **self.environ)
+
+    def remove(self) -> None:
+        run(*self.command, "down", "--timeout=0", check=False, **self.environ)
 
 
 Start = Callable[..., Container]
@@ -144,7 +171,22 @@ def starting(image: str) -> Iterator[Start]:
 
     yield start
     for each in started:
-        run("podman", "rm", "--force", "--time=0", each.name, check=False)
+        each.remove()
+
+
+@pytest.fixture
+def composing(image: str, models: Path, key: Path, tmp_path: Path) -> Iterator[Callable[..., Composed]]:
+    started: list[Composed] = []
+
+    def up(*parts: str, **environ: str) -> Composed:
+        (tmp_path / "cache").mkdir(exist_ok=True)
+        folders = {"MODELS_DIR": models, "MODEL_CACHE_DIR": tmp_path / "cache", "HAILO_WHISPER_KEY_FILE": key}
+        started.append(Composed(image, *parts, **{name: str(path) for name, path in folders.items()}, **environ))
+        return started[-1]
+
+    yield up
+    for each in started:
+        each.remove()
 
 
 @pytest.fixture(scope="module")
@@ -168,11 +210,16 @@ def opened(folder: Path) -> Path:
 
 
 @pytest.fixture(scope="module")
-def secret(tmp_path_factory: pytest.TempPathFactory) -> str:
+def key(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = opened(tmp_path_factory.mktemp("secret")) / "key"
     path.write_text(f"{KEY}\n")
     path.chmod(0o644)
-    return f"--volume={path}:/run/secrets/hailo-whisper-key:ro"
+    return path
+
+
+@pytest.fixture(scope="module")
+def secret(key: Path) -> str:
+    return f"--volume={key}:/run/secrets/hailo-whisper-key:ro"
 
 
 @pytest.fixture(scope="module")
@@ -417,3 +464,95 @@ def test_what_cannot_be_meant_is_refused_at_the_start(starting: Start, options: 
     container = starting(*options)
     assert container.ended() == 1
     assert said in container.log()
+
+
+def test_the_files_of_compose_start_it(composing: Callable[..., Composed]) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        port = taken.getsockname()[1]
+    container = composing("publish", WHISPER_MODEL=MODEL, PUBLISH=f"127.0.0.1:{port}")
+    container.until("ready")
+    clip = (COMPOSE.parent.parent / "app/src/hailo_whisper/data/clip.wav").read_bytes()
+    asked = {"files": {"file": ("clip.wav", clip)}, "data": {"model": "whisper-1"}, "timeout": 60}
+    address = f"http://127.0.0.1:{port}/v1/audio/transcriptions"
+    assert httpx.post(address, **asked).status_code == 401
+    heard = httpx.post(address, headers={"Authorization": f"Bearer {KEY}"}, **asked)
+    assert heard.status_code == 200
+    assert heard.json()["text"]
+    assert container.exec("id", "-u").stdout == "11437\n"
+    about = json.loads(run("podman", "inspect", container.name).stdout)[0]["HostConfig"]
+    limits = {"ReadonlyRootfs": True, "PidsLimit": 512, "Memory": 4 * 1024**3, "NanoCpus": 0, "Init": True}
+    assert {name: about[name] for name in limits} == limits
+    assert about["RestartPolicy"]["Name"] == "unless-stopped"
+
+
+# Hailo's binding asks for the library by its name with the version, as it was linked.
+BINDING = """
+import ctypes
+ctypes.CDLL("libhailort.so.5.2.0")
+__version__ = "5.2.0"
+"""
+
+
+@pytest.fixture
+def hailort(tmp_path: Path) -> dict[str, str]:
+    """What people set on a host with a Hailo; the library is any, and the device none."""
+    opened(tmp_path)
+    binding = tmp_path / "hailo_platform"
+    binding.mkdir()
+    (binding / "__init__.py").write_text(BINDING)
+    any_library = next(Path("/usr/lib").glob("*-linux-gnu/libutil.so.1"))
+    (tmp_path / "libhailort.so.5.2.0").write_bytes(any_library.read_bytes())
+    (tmp_path / "resources").mkdir()
+    return {
+        "WHISPER_MODEL": "Whisper-Base",
+        "HAILO_GROUP": "0",
+        "HAILO_DEVICE": "/dev/null:/dev/hailo0",
+        "HAILORT_VERSION": "5.2.0",
+        "HAILO_LIBRARY": str(tmp_path),
+        "HAILO_BINDING": str(binding),
+        "HAILO_RESOURCES": str(tmp_path / "resources"),
+    }
+
+
+ASK_BINDING = """
+from pathlib import Path
+from hailo_whisper.accelerators import hailo
+found = hailo.survey(Path("/"))
+print(hailo.ask_binding(), found, hailo.lacking(found))
+"""
+
+
+@pytest.mark.parametrize("linked", [False, True], ids=["a folder", "a link to it"])
+def test_a_hailo_is_used_by_the_binding_and_the_library_of_the_host(
+    composing: Callable[..., Composed], hailort: dict[str, str], tmp_path: Path, linked: bool
+) -> None:
+    if linked:
+        (tmp_path / "link").symlink_to(hailort["HAILO_BINDING"])
+        hailort["HAILO_BINDING"] = str(tmp_path / "link")
+    container = composing("hailo", **hailort)
+    assert container.up.returncode == 0, container.up.stderr
+    found = container.exec("/opt/hailo-whisper/venv/bin/python", "-c", ASK_BINDING).stdout
+    assert "Binding(version='5.2.0', emulated=False, trouble=None)" in found
+    assert "/dev/hailo0" in found
+    assert "libraries=('5.2.0',), binding=True" in found
+    assert found.endswith(" None\n"), "nothing is lacking"
+
+
+def test_a_folder_that_only_has_a_link_to_the_binding_is_told_of(
+    composing: Callable[..., Composed], hailort: dict[str, str], tmp_path: Path
+) -> None:
+    (tmp_path / "around").mkdir(mode=0o755)
+    (tmp_path / "around/hailo_platform").symlink_to(hailort["HAILO_BINDING"])
+    container = composing("hailo", **hailort | {"HAILO_BINDING": str(tmp_path / "around")})
+    found = container.exec("/opt/hailo-whisper/venv/bin/python", "-c", ASK_BINDING).stdout
+    assert "HailoRT's Python package hailo_platform is not installed" in found
+
+
+def test_a_library_of_another_version_than_was_said_is_not_made_up(
+    composing: Callable[..., Composed], hailort: dict[str, str], tmp_path: Path
+) -> None:
+    container = composing("hailo", **hailort | {"HAILORT_VERSION": "5.3.0"})
+    assert container.up.returncode != 0
+    assert f"{tmp_path}/libhailort.so.5.3.0" in container.up.stderr
+    assert not (tmp_path / "libhailort.so.5.3.0").exists()

@@ -41,6 +41,7 @@ def test_the_compose_files(project: Path, tmp_path: Path, added: list[str]) -> N
     files = [f"--file={folder / f'compose{part}.yml'}" for part in ["", *(f".{name}" for name in added)]]
     environ = {
         "HAILO_GROUP": "111",
+        "HAILORT_VERSION": "5.2.0",
         "MODEL_CACHE_DIR": "/srv/cache",
         "WHISPER_MODEL": "large-v3",
         "PATH": f"{tmp_path}:{os.environ['PATH']}",
@@ -56,6 +57,22 @@ def test_the_compose_files(project: Path, tmp_path: Path, added: list[str]) -> N
     names = told("from hailo_whisper.settings import names; print(' '.join(names()))")
     assert len(names) > 20
     assert set(service["environment"]) - {"PYTHONPATH"} <= {*names} | CONTAINERS
+
+
+def test_a_hailo_needs_to_be_told_of_its_group_and_its_version(project: Path) -> None:
+    text = (project / "packaging/docker/compose.hailo.yml").read_text()
+    assert set(re.findall(r"\$\{([A-Z_]+):\?", text)) == {"HAILO_GROUP", "HAILORT_VERSION"}
+    about = (project / "docs/containers.md").read_text().partition("\n### On a Hailo NPU\n")[2].partition("\n## ")[0]
+    defaults = dict(re.findall(r"\$\{([A-Z_]+):-(.*?)\}", text)) | {"HAILO_GROUP": "", "HAILORT_VERSION": ""}
+    del defaults["ENGINE_FALLBACK"]
+    rows = dict(re.findall(r"^\| `([A-Z_]+)` \| .* \|(?: `([^`]*)`.*)? \|$", about, re.MULTILINE))
+    assert rows == defaults
+
+
+def test_the_names_that_compose_reads_itself_are_known_to_the_program(project: Path) -> None:
+    text = "".join(path.read_text() for path in (project / "packaging/docker").glob("compose*.yml"))
+    own = told("from hailo_whisper.settings.strangers import COMPOSE; print(' '.join(COMPOSE))")
+    assert set(re.findall(r"\$\{(HAILO_WHISPER_\w+)", text)) == set(own)
 
 
 def test_the_language_model_is_started_only_when_it_is_asked_for(project: Path) -> None:

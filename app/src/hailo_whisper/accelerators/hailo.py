@@ -95,7 +95,7 @@ def survey(root: Path, user: accounts.User | None = None) -> Hailo:
         boards=boards(root / "sys/bus/pci/devices"),
         driver=_driver(root),
         libraries=_libraries(root),
-        binding=importlib.util.find_spec("hailo_platform") is not None,
+        binding=_bound(),
         binding_version=_packaged(),
     )
 
@@ -204,6 +204,12 @@ def _libraries(root: Path) -> tuple[str, ...]:
     names = [path.name for pattern in LIBRARIES for path in matching(root, f"{pattern}/libhailort.so.*")]
     versions = {found[1] for name in names if (found := re.fullmatch(r"libhailort\.so\.(\d+\.\d+\.\d+)", name))}
     return tuple(sorted(versions))
+
+
+def _bound() -> bool:
+    """A folder of that name without a module in it is none: Python would take it for a package all the same, and a container may have mounted the wrong one."""
+    found = importlib.util.find_spec("hailo_platform")
+    return found is not None and found.origin is not None
 
 
 def _packaged() -> str | None:

@@ -1,5 +1,6 @@
 """What is found of a Hailo device, on machines that are folders."""
 
+import importlib
 from dataclasses import replace
 from pathlib import Path
 
@@ -50,6 +51,17 @@ def test_a_device_by_either_name_and_driver(machine: FakeMachine, node: str, mod
     assert found.driver == hailo.Driver(module, "5.3.0")
     assert found.libraries == ("5.3.0",)
     assert hailo.lacking(found) is None
+
+
+def test_a_folder_of_that_name_with_nothing_in_it_is_no_binding(
+    machine: FakeMachine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "hailo_platform").mkdir()
+    monkeypatch.syspath_prepend(tmp_path)
+    assert not hailo.survey(machine.root).binding
+    (tmp_path / "hailo_platform/__init__.py").touch()
+    importlib.invalidate_caches()
+    assert hailo.survey(machine.root).binding
 
 
 def test_a_machine_without(machine: FakeMachine) -> None:
