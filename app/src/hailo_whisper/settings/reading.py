@@ -14,6 +14,7 @@ from ..failure import Failure
 from . import migrations
 from .mistakes import nearest, sentence
 from .schema import SCHEMA_VERSION, Settings, sections
+from .strangers import meant_for_others
 
 log = logging.getLogger(__name__)
 
@@ -164,6 +165,8 @@ def names() -> dict[str, tuple[str, str]]:
 def _overrides(environ: Mapping[str, str]) -> Iterator[tuple[tuple[str, str], Any]]:
     known = names()
     for name, text in environ.items():
+        if meant_for_others(name, text):
+            continue
         if name in known:
             try:
                 yield known[name], yaml.safe_load(text) if text else None

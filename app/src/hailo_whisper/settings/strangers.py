@@ -3,7 +3,8 @@
 People bring their compose files along. A name that is silently ignored costs them an evening, so it is refused, with the one that they mean.
 """
 
-from collections.abc import Iterable, Mapping
+import re
+from collections.abc import Mapping
 
 from .mistakes import nearest
 
@@ -51,11 +52,24 @@ STRANGERS: Mapping[str, tuple[str, str]] = {
 OURS = ("HAILO_WHISPER", "HAILOWHISPER", "HAILO_WISPER", "WHISPER_", "ASR_")
 """What a name begins with that was hardly meant for anybody else."""
 
+LINK = re.compile(r".+_(SERVICE_HOST|SERVICE_PORT(_.+)?|PORT_\d+_(TCP|UDP|SCTP)(_(ADDR|PORT|PROTO))?)")
+"""What Kubernetes, and docker with --link, put into each container for a service: WHISPER_SERVICE_HOST for one that is called whisper."""
+ADDRESS = re.compile(r"(tcp|udp|sctp)://")
+COMPOSE = frozenset(f"HAILO_WHISPER_{name}" for name in ("CPUS", "IMAGE", "KEY_FILE", "MEMORY", "USER"))
+"""What packaging/docker/compose.yml itself reads; who hands its whole .env to the container hands them over too."""
 
-def refusals(environ: Iterable[str], known: Mapping[str, object]) -> list[str]:
+
+def meant_for_others(name: str, value: str) -> bool:
+    """Whether a name like ours was not written for this program: it is another's way to tell of a service, or is compose's."""
+    return name in COMPOSE or bool(LINK.fullmatch(name) or (name.endswith("_PORT") and ADDRESS.match(value)))
+
+
+def refusals(environ: Mapping[str, str], known: Mapping[str, object]) -> list[str]:
     """A sentence for each name that was meant for this service and means nothing to it; `known` are those that do."""
     found = []
-    for name in sorted(set(environ) - known.keys()):
+    for name in sorted(environ.keys() - known.keys()):
+        if meant_for_others(name, environ[name]):
+            continue
         if name in STRANGERS:
             program, here = STRANGERS[name]
             found.append(f"{name} sets nothing. {program} calls it so; here it is {here}.")

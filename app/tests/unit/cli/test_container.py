@@ -148,6 +148,34 @@ class TestNames:
             translate({"ASR_MODEL": "base", "WHISPER_LANG": "en"}, known, NOWHERE)
         assert len(str(caught.value).splitlines()) == 2
 
+    @pytest.mark.parametrize("service", ["HAILO_WHISPER", "WHISPER", "ASR", "HAILO_WHISPER_SERVER"])
+    def test_what_kubernetes_says_of_a_service_of_our_name_sets_nothing_and_hinders_nothing(
+        self, known: Catalog, service: str
+    ) -> None:
+        environ = {
+            f"{service}_SERVICE_HOST": "10.0.0.1",
+            f"{service}_SERVICE_PORT": "11437",
+            f"{service}_SERVICE_PORT_HTTP": "11437",
+            f"{service}_PORT": "tcp://10.0.0.1:11437",
+            f"{service}_PORT_11437_TCP": "tcp://10.0.0.1:11437",
+            f"{service}_PORT_11437_TCP_PROTO": "tcp",
+            f"{service}_PORT_11437_TCP_PORT": "11437",
+            f"{service}_PORT_11437_TCP_ADDR": "10.0.0.1",
+        }
+        translate(environ, known, NOWHERE)
+        assert settings.load(environ=environ, missing_ok=True) == settings.Settings()
+
+    @pytest.mark.parametrize("name", ["WHISPER_PORT", "HAILO_WHISPER_PORT"])
+    def test_a_port_that_a_person_wrote_is_refused(self, known: Catalog, name: str) -> None:
+        with pytest.raises(Failure, match=f"{name} sets nothing"):
+            translate({name: "8000"}, known, NOWHERE)
+
+    @pytest.mark.parametrize("name", sorted(strangers.COMPOSE))
+    def test_what_compose_reads_itself_hinders_nothing(self, known: Catalog, name: str) -> None:
+        environ = {name: "1"}
+        translate(environ, known, NOWHERE)
+        assert settings.load(environ=environ, missing_ok=True) == settings.Settings()
+
     def test_what_is_not_about_us_is_left_alone(self, known: Catalog) -> None:
         environ = {
             "PATH": "/bin",
