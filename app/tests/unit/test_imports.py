@@ -23,7 +23,7 @@ ALLOWED = {
     "hef": {"failure"},
     "retry_after": set[str](),
     "settings": {"failure"},
-    "service": {"settings", "__version__"},
+    "service": {"failure", "settings", "__version__"},
     "speech": {"failure", "service.channel", "service.child", "service.metrics", "service.sandbox"},
     "formats": {"speech.transcript", "speech.languages"},
     "accelerators": {"installation"},
