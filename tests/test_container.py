@@ -48,6 +48,10 @@ def run(*command: str | Path, check: bool = True, seconds: float = 120, **enviro
     return done
 
 
+LISTS = {"tmpfs": "tmpfs", "cap_drop": "cap-drop", "security_opt": "security-opt"}
+"""By their names in compose: podman's."""
+
+
 def hardened() -> list[str]:
     """The options of podman for what compose.yml takes away from the service: nothing may be missing there that is tried here."""
     service = yaml.safe_load((COMPOSE / "compose.yml").read_text())["services"]["hailo-whisper"]
@@ -55,10 +59,6 @@ def hardened() -> list[str]:
     options += [f"--{key}={each}" for name, key in LISTS.items() for each in service[name]]
     # podman would let it write to /run and /var/tmp as well.
     return [*options, "--read-only-tmpfs=false", f"--pids-limit={service['pids_limit']}"]
-
-
-LISTS = {"tmpfs": "tmpfs", "cap_drop": "cap-drop", "security_opt": "security-opt"}
-"""By their names in compose: podman's."""
 
 
 class Container:
