@@ -3,6 +3,7 @@
 import argparse
 import os
 import re
+import sys
 import tempfile
 from collections.abc import Mapping, MutableMapping
 from pathlib import Path
@@ -119,6 +120,13 @@ def _kept(secret: Path, private: Path | None) -> Path:
                 f"The secret {secret} is neither one key nor lines as `hailo-whisper keys` writes them. Make each line `name:key`, or a "
                 "comment that begins with #."
             )
+    else:
+        # Neither names nor keys are told: of a key that has a colon, a part would be.
+        print(
+            f"The secret {secret} has {len(said)} line{'s' if len(said) > 1 else ''} `name:key`: what stands behind the colon is a key.",
+            file=sys.stderr,
+            flush=True,
+        )
     # Of this process alone, wherever files can be written at all.
     keys = Path(tempfile.mkdtemp(prefix="hailo-whisper-", dir=private)) / "keys"
     keys.touch(mode=0o600)

@@ -209,6 +209,20 @@ class TestTheSecret:
         assert stat.S_IMODE(made.stat().st_mode) == 0o600
         assert stat.S_IMODE(made.parent.stat().st_mode) == 0o700
 
+    @pytest.mark.parametrize(
+        ("text", "said"),
+        [("abc123\n", ""), ("abc:def\n", " has 1 line `name:key`:"), ("# A.\na:k1\nb:k2\n", " has 2 lines `name:key`:")],
+    )
+    def test_whether_it_has_names_is_told_and_neither_they_nor_keys_are(
+        self, known: Catalog, tmp_path: Path, capsys: pytest.CaptureFixture[str], text: str, said: str
+    ) -> None:
+        (tmp_path / "secret").write_text(text)
+        translate({}, known, tmp_path / "secret", tmp_path)
+        told = capsys.readouterr().err.removeprefix(f"The secret {tmp_path}/secret")
+        assert told.startswith(said)
+        assert bool(told) == bool(said)
+        assert not any(word in told for word in ("abc", "def", "k1", "k2"))
+
     def test_the_file_that_the_command_writes_is_one(self, known: Catalog, tmp_path: Path) -> None:
         written = tmp_path / "written"
         keys = {name: writing.add(written, name, plain=name == "office") for name in ("kitchen", "office")}
