@@ -21,6 +21,7 @@ def run(*command: str | Path, **environ: str) -> "subprocess.CompletedProcess[st
         capture_output=True,
         text=True,
         check=False,
+        cwd=Path(__file__).parent.parent,
         timeout=60,
     )
 
@@ -78,6 +79,19 @@ def test_the_names_that_compose_reads_itself_are_known_to_the_program(project: P
 def test_the_language_model_is_started_only_when_it_is_asked_for(project: Path) -> None:
     services = yaml.safe_load((project / "packaging/docker/compose.yml").read_text())["services"]
     assert {name: service.get("profiles") for name, service in services.items()} == {"hailo-whisper": None, "llm": ["llm"]}
+
+
+def test_the_first_commands_of_the_docs_name_what_is_there(project: Path) -> None:
+    lines = (project / "docs/containers.md").read_text().partition("\n```\n")[2].partition("\n```\n")[0].splitlines()
+    assert [line.rpartition("# ")[2][0] for line in lines if "# " in line] == ["1", "2", "3"]
+    folder = project / "packaging/docker"
+    named = [folder / path for path in re.findall(r"-f (\S+)|file=@(\S+)", lines[-1] + lines[-2]) for path in path if path]
+    assert len(named) == 3
+    assert [path for path in named if not path.is_file()] == []
+    model = re.findall(r"--whisper-model (\S+)", lines[1])[0]
+    assert run(*lines[1].partition(" #")[0].split(), "--dry-run").returncode == 0
+    default = told("from hailo_whisper.settings import Settings; print(Settings().model.name)")
+    assert [model] == default, "no variable says which it is"
 
 
 def test_the_table_of_the_docs_has_every_name_that_is_refused(project: Path) -> None:
