@@ -9,6 +9,8 @@ from pathlib import Path
 import httpx
 import pytest
 
+from machines import address
+
 PROJECT = Path(__file__).resolve().parents[3]
 DATA = PROJECT / "app/src/hailo_whisper/data"
 CLIP = (DATA / "clip.txt").read_text(encoding="utf-8")
@@ -39,10 +41,7 @@ class Service:
     """The service of one machine, seen from outside."""
 
     def __init__(self, machine: str) -> None:
-        # After a reboot the machine may have another address.
-        self.address = subprocess.run(
-            [PROJECT / "script/host", "address", machine], capture_output=True, text=True, check=True
-        ).stdout.strip()
+        self.address = address(machine)
         # That of the machine's own making, or that of the inventory.
         key = ["podman", "exec", machine, "sed", "--quiet", "s/^default://p", KEY_FILE]
         self.key = subprocess.run(key, capture_output=True, text=True, check=True).stdout.strip()

@@ -10,7 +10,7 @@ import threading
 import time
 import uuid
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -21,34 +21,13 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "default/tests"))
 
+from machines import address, on, until
 from service import CLIP, DATA, PROJECT, words
 
 INVENTORY = PROJECT / "molecule/fleet/inventory"
 GATEWAY = "hailo-whisper-gateway"
 NODES = [f"hailo-whisper-fleet-{number}" for number in (1, 2, 3)]
 KEY = "sk-of-a-disposable-machine"
-LONGEST = 240.0
-
-
-def on(machine: str, command: str) -> str:
-    """What a shell on the machine says."""
-    done = subprocess.run(
-        ["podman", "exec", machine, "sh", "-c", command], capture_output=True, text=True, check=False, timeout=240
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
-    return done.stdout
-
-
-def address(machine: str) -> str:
-    asked = subprocess.run([PROJECT / "script/host", "address", machine], capture_output=True, text=True, check=True)
-    return asked.stdout.strip()
-
-
-def until(condition: Callable[[], object], what: str) -> None:
-    end = time.monotonic() + LONGEST
-    while not condition():
-        assert time.monotonic() < end, f"within {LONGEST:g} s it did not happen: {what}"
-        time.sleep(0.2)
 
 
 def states() -> dict[str, tuple[str, str | None]]:

@@ -6,8 +6,7 @@ import signal
 import subprocess
 import sys
 import threading
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +15,7 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "default/tests"))
 
+from machines import address, on, until
 from service import CLIP, DATA, PROJECT, words
 
 INVENTORY = PROJECT / "molecule/rollout/inventory"
@@ -23,23 +23,6 @@ GATEWAY = "hailo-whisper-rollout-gateway"
 FIRST, SECOND = NODES = ["hailo-whisper-rollout-1", "hailo-whisper-rollout-2"]
 KEY = "sk-of-a-disposable-machine"
 BEFORE, THIS, BAD = "0.0.9", "0.1.0", "0.2.0"
-LONGEST = 300.0
-
-
-def on(machine: str, command: str) -> str:
-    """What a shell on the machine says."""
-    done = subprocess.run(
-        ["podman", "exec", machine, "sh", "-c", command], capture_output=True, text=True, check=False, timeout=240
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
-    return done.stdout
-
-
-def until(condition: Callable[[], object], what: str) -> None:
-    end = time.monotonic() + LONGEST
-    while not condition():
-        assert time.monotonic() < end, f"within {LONGEST:g} s it did not happen: {what}"
-        time.sleep(0.1)
 
 
 def states() -> dict[str, str]:
@@ -87,8 +70,7 @@ class Load:
     """A client that sends one request after another, and none of them twice."""
 
     def __init__(self) -> None:
-        address = subprocess.run([PROJECT / "script/host", "address", GATEWAY], capture_output=True, text=True, check=True)
-        self._url = f"http://{address.stdout.strip()}/v1/audio/transcriptions"
+        self._url = f"http://{address(GATEWAY)}/v1/audio/transcriptions"
         self.texts: list[str] = []
         self.failed: list[str] = []
         self._over = threading.Event()
