@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from ansible_run import HERE, ansible_playbook
 
 KEY = "sk-which-nobody-is-to-see"
 SUM = "sha256:" + hashlib.sha256(b"sk-other").hexdigest()
@@ -24,7 +25,7 @@ def keys(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def role(project: Path, tmp_path: Path, keys: Path) -> Role:
+def role(tmp_path: Path, keys: Path) -> Role:
     """Run the part of the role that is about keys, as talkative as it gets."""
     keys.parent.mkdir()
     program = tmp_path / "hailo-whisper"
@@ -39,24 +40,8 @@ def role(project: Path, tmp_path: Path, keys: Path) -> Role:
         # A group that is there on every machine.
         chosen = {"hailo_whisper_config": settings, "config_program": str(program), "config_key_group": "adm"} | variables
         (tmp_path / "variables.json").write_text(json.dumps(chosen))
-        command = [
-            "ansible-playbook",
-            "--inventory=this-machine,",
-            "--connection=local",
-            "-vvv",
-            "--diff",
-            str(tmp_path / "play.yml"),
-        ]
-        return subprocess.run(
-            [*command, "--extra-vars", f"@{tmp_path / 'variables.json'}", *arguments],
-            cwd=project,
-            env=os.environ
-            | {"ANSIBLE_ROLES_PATH": str(project / "roles"), "ANSIBLE_CALLBACK_RESULT_FORMAT": "json", "ANSIBLE_NOCOLOR": "1"},
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
+        given = ("--extra-vars", f"@{tmp_path / 'variables.json'}", *arguments)
+        return ansible_playbook(*HERE, "-vvv", "--diff", tmp_path / "play.yml", *given, one_line=True)
 
     return run
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from ansible_run import HERE, ansible_playbook
 
 sys.path.insert(0, str(Path(__file__).resolve().parent / "support"))
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "plugins/filter"))
@@ -27,22 +28,13 @@ def bundle(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def role(project: Path, tmp_path: Path, bundle: Path) -> Role:
+def role(tmp_path: Path, bundle: Path) -> Role:
     (tmp_path / "play.yml").write_text(json.dumps([{"hosts": "all", "gather_facts": False, "roles": ["airgap"]}]))
 
     def run(*arguments: str, **variables: Any) -> "subprocess.CompletedProcess[str]":
         given = {"airgap_bundle": str(bundle), "airgap_apt": str(tmp_path / "apt.conf")} | DEBIAN | variables
         (tmp_path / "variables.json").write_text(json.dumps(given))
-        command = ["ansible-playbook", "--inventory=this-machine,", "--connection=local", str(tmp_path / "play.yml"), *arguments]
-        return subprocess.run(
-            [*command, "--extra-vars", f"@{tmp_path / 'variables.json'}"],
-            cwd=project,
-            env=os.environ | {"ANSIBLE_ROLES_PATH": str(project / "roles"), "ANSIBLE_NOCOLOR": "1"},
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
+        return ansible_playbook(*HERE, tmp_path / "play.yml", *arguments, "--extra-vars", f"@{tmp_path / 'variables.json'}")
 
     return run
 
@@ -115,17 +107,9 @@ def test_the_playbook_looks_for_what_it_deploys_before_it_changes_anything(
     shutil.copytree(project / "playbooks", bundle / "playbooks")
     suits: dict[str, Any] = {"preflight_refusals": [], "server_suite": "bookworm", "server_architecture": "amd64"} | DEBIAN
     suits["airgap_found"] = {"version": "", "free_mb": 99, "clock": 2_000_000_000}
-    command = ["ansible-playbook", "-i", str(bundle.parent / "hosts.yml"), "--check"]
     given = json.dumps(suits | {"hailo_whisper_airgap_bundle": str(bundle)} | variables)
-    done = subprocess.run(
-        [*command, str(bundle / "playbooks/airgap.yml"), "--extra-vars", given],
-        cwd=project,
-        env=os.environ | {"ANSIBLE_NOCOLOR": "1", "ANSIBLE_CONFIG": str(project / "ansible.cfg")},
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    playbook = bundle / "playbooks/airgap.yml"
+    done = ansible_playbook("--inventory", bundle.parent / "hosts.yml", "--check", playbook, "--extra-vars", given)
     assert sentence in said(done)
     assert done.stdout.count("PLAY [") == 1
 

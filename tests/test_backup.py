@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from ansible_run import ansible_playbook
 
 KEY = "sk-which-nobody-is-to-see"
 FILES = {
@@ -189,7 +190,7 @@ Play = Callable[..., "subprocess.CompletedProcess[str]"]
 
 
 @pytest.fixture
-def play(project: Path, tmp_path: Path, old: Path) -> Play:
+def play(tmp_path: Path, old: Path) -> Play:
     """Run a playbook, as talkative as it gets, for a machine that is the folder."""
     (tmp_path / "hosts.yml").write_text(json.dumps({"hailo_whisper": {"hosts": {"kitchen": {"ansible_connection": "local"}}}}))
 
@@ -199,23 +200,8 @@ def play(project: Path, tmp_path: Path, old: Path) -> Play:
             "backup_options": OPTIONS | {"root": str(old)},
         } | variables
         (tmp_path / "variables.json").write_text(json.dumps(chosen))
-        return subprocess.run(
-            [
-                "ansible-playbook",
-                "-vvv",
-                "--diff",
-                f"--inventory={tmp_path / 'hosts.yml'}",
-                f"playbooks/{name}.yml",
-                f"--extra-vars=@{tmp_path / 'variables.json'}",
-                *arguments,
-            ],
-            cwd=project,
-            env=os.environ | {"ANSIBLE_NOCOLOR": "1", "ANSIBLE_CALLBACK_RESULT_FORMAT": "json"},
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
+        given = (f"--inventory={tmp_path / 'hosts.yml'}", f"--extra-vars=@{tmp_path / 'variables.json'}", *arguments)
+        return ansible_playbook("-vvv", "--diff", f"playbooks/{name}.yml", *given, one_line=True)
 
     return run
 

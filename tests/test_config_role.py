@@ -2,11 +2,11 @@
 
 import json
 import os
-import subprocess
 from pathlib import Path
 
 import pytest
 import yaml
+from ansible_run import HERE, ansible_playbook
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="the file is given to root")
@@ -30,22 +30,7 @@ def test_a_packaged_program_is_given_the_settings_that_it_knows(project: Path, t
         "config_program": str(program),
         "config_source": str(source),
     }
-    done = subprocess.run(
-        [
-            "ansible-playbook",
-            "--inventory=this-machine,",
-            "--connection=local",
-            "--extra-vars",
-            json.dumps(variables),
-            str(tmp_path / "play.yml"),
-        ],
-        cwd=project,
-        env=os.environ | {"ANSIBLE_ROLES_PATH": str(project / "roles"), "ANSIBLE_NOCOLOR": "1"},
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    done = ansible_playbook(*HERE, "--extra-vars", json.dumps(variables), tmp_path / "play.yml")
     assert done.returncode == 0, done.stdout + done.stderr
     written = yaml.safe_load(source.read_text(encoding="utf-8"))
     # An older one would refuse a section that it does not know.

@@ -1,7 +1,6 @@
 """playbooks/decommission.yml: what is ours goes, what was asked for and what is others' stays. The machine is a folder; molecule has a real one."""
 
 import errno
-import importlib.util
 import json
 import os
 import re
@@ -13,6 +12,8 @@ from typing import Any
 
 import pytest
 import yaml
+from ansible_run import ansible_playbook
+from loading import loaded
 
 OURS = [
     "opt/hailo-whisper/venv/bin/python",
@@ -160,12 +161,7 @@ def test_a_link_goes_where_nothing_is_kept_and_what_it_led_to_is_named(project: 
 
 @pytest.fixture
 def program(project: Path) -> Any:
-    spec = importlib.util.spec_from_file_location("decommission", project / "playbooks/files/decommission.py")
-    assert spec
-    assert spec.loader
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return loaded(project / "playbooks/files/decommission.py")
 
 
 @pytest.mark.parametrize("mount", ["var/lib/hailo-whisper", "var/lib/hailo-whisper/models"])
@@ -366,27 +362,13 @@ REFUSED: dict[str, tuple[dict[str, Any], str]] = {
 
 
 @pytest.mark.parametrize("case", REFUSED)
-def test_nobody_does_it_by_accident(project: Path, tmp_path: Path, case: str) -> None:
+def test_nobody_does_it_by_accident(tmp_path: Path, case: str) -> None:
     variables, sentence = REFUSED[case]
     (tmp_path / "hosts.yml").write_text(
         json.dumps({"hailo_whisper": {"hosts": {"a": {}, "b": {}}, "vars": {"ansible_connection": "local"}}})
     )
-    done = subprocess.run(
-        [
-            "ansible-playbook",
-            "--check",
-            f"--inventory={tmp_path / 'hosts.yml'}",
-            "playbooks/decommission.yml",
-            "--extra-vars",
-            json.dumps(variables),
-        ],
-        cwd=project,
-        env=os.environ | {"ANSIBLE_NOCOLOR": "1", "ANSIBLE_CALLBACK_RESULT_FORMAT": "json"},
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    given = ("--inventory", tmp_path / "hosts.yml", "--extra-vars", json.dumps(variables))
+    done = ansible_playbook("--check", "playbooks/decommission.yml", *given, one_line=True)
     assert done.returncode != 0
     assert sentence in done.stdout
     assert "Take it off" not in done.stdout

@@ -13,6 +13,7 @@ from typing import Any
 import httpx
 import pytest
 import yaml
+from ansible_run import ansible_playbook
 from gateways import gateway, haproxy, render
 from playing_appliance import appliance
 from polling import until
@@ -110,18 +111,10 @@ def test_machines_that_ask_for_no_key_are_none_the_worse(filtered: Callable[...,
 
 
 @pytest.fixture
-def playbook(project: Path, tmp_path: Path) -> Playbook:
+def playbook(tmp_path: Path) -> Playbook:
     def run(inventory: dict[str, Any], name: str = "gateway.yml", *arguments: str) -> "subprocess.CompletedProcess[str]":
         (tmp_path / "hosts.yml").write_text(json.dumps(inventory | {"all": {"vars": {"ansible_connection": "local"}}}))
-        return subprocess.run(
-            ["ansible-playbook", "--inventory", str(tmp_path / "hosts.yml"), f"playbooks/{name}", *arguments],
-            cwd=project,
-            env=os.environ | {"ANSIBLE_NOCOLOR": "1", "ANSIBLE_CONFIG": str(project / "ansible.cfg")},
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
+        return ansible_playbook("--inventory", tmp_path / "hosts.yml", f"playbooks/{name}", *arguments)
 
     return run
 
@@ -318,12 +311,25 @@ def test_tls_by_the_own_authority_and_certificates_of_clients(project: Path, tmp
             given = {"SSL_CERT_FILE": str(folder / "ca.crt")}
             shown = ["--cert", str(folder / "clients/kitchen.crt"), "--cert-key", str(folder / "clients/kitchen.key")]
             for environment, more, sentence in (
-                ({}, shown, "Name the certificate of the authority that vouches for it by the environment: SSL_CERT_FILE=ca.crt."),
+                (
+                    {},
+                    shown,
+                    "Name the certificate of the authority that vouches for it by the environment: SSL_CERT_FILE=ca.crt.",
+                ),
                 (given, [], "wants a certificate of its clients"),
                 # The played appliance has had it, and it transcribes nothing.
                 (given, shown, "answers with what is no verbose_json"),
             ):
-                command = [sys.executable, "-m", "hailo_whisper", "transcribe", str(tmp_path / "clip.wav"), "--server", url, *more]
+                command = [
+                    sys.executable,
+                    "-m",
+                    "hailo_whisper",
+                    "transcribe",
+                    str(tmp_path / "clip.wav"),
+                    "--server",
+                    url,
+                    *more,
+                ]
                 clean = {name: value for name, value in os.environ.items() if name != "SSL_CERT_FILE"} | {"NO_PROXY": "127.0.0.1"}
                 done = subprocess.run(command, env=clean | environment, capture_output=True, text=True, check=False)
                 assert (done.returncode, sentence in done.stderr) == (1, True), done.stderr

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from ansible_run import HERE, ansible_playbook, changed
 from hefs import hef
 
 Role = Callable[..., "subprocess.CompletedProcess[str]"]
@@ -59,7 +60,7 @@ def program(tmp_path: Path, store: Path) -> Path:
 
 
 @pytest.fixture
-def role(project: Path, tmp_path: Path, program: Path) -> Role:
+def role(tmp_path: Path, program: Path) -> Role:
     play = {
         "hosts": "all",
         "gather_facts": False,
@@ -71,23 +72,9 @@ def role(project: Path, tmp_path: Path, program: Path) -> Role:
     def run(*arguments: str, **variables: Any) -> "subprocess.CompletedProcess[str]":
         (tmp_path / "asked").write_text("")
         (tmp_path / "variables.json").write_text(json.dumps({"models_program": str(program)} | variables))
-        command = ["ansible-playbook", "--inventory=this-machine,", "--connection=local", str(tmp_path / "play.yml"), *arguments]
-        return subprocess.run(
-            [*command, "--extra-vars", f"@{tmp_path / 'variables.json'}"],
-            cwd=project,
-            env=os.environ | {"ANSIBLE_ROLES_PATH": str(project / "roles"), "ANSIBLE_NOCOLOR": "1"},
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
+        return ansible_playbook(*HERE, tmp_path / "play.yml", *arguments, "--extra-vars", f"@{tmp_path / 'variables.json'}")
 
     return run
-
-
-def changed(done: "subprocess.CompletedProcess[str]") -> int:
-    assert done.returncode == 0, done.stdout + done.stderr
-    return int(done.stdout.rpartition("changed=")[2].split()[0])
 
 
 def test_models_are_pushed_once_and_then_nothing_is_read_or_changed(

@@ -1,7 +1,6 @@
 """What the role `monitoring` writes, tried on this machine, and what promtool says of it."""
 
 import json
-import os
 import re
 import shutil
 import stat
@@ -12,6 +11,7 @@ from typing import Any
 
 import pytest
 import yaml
+from ansible_run import HERE, ansible_playbook, changed
 
 Playbook = Callable[..., "subprocess.CompletedProcess[str]"]
 
@@ -38,7 +38,7 @@ def folder(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def playbook(project: Path, tmp_path: Path, folder: Path) -> Playbook:
+def playbook(tmp_path: Path, folder: Path) -> Playbook:
     def run(
         *arguments: str, hosts: dict[str, Any] = HOSTS, gateways: dict[str, Any] | None = None, **variables: Any
     ) -> "subprocess.CompletedProcess[str]":
@@ -47,24 +47,11 @@ def playbook(project: Path, tmp_path: Path, folder: Path) -> Playbook:
             inventory["hailo_whisper_gateway"] = {"hosts": gateways}
         (tmp_path / "hosts.yml").write_text(json.dumps(inventory))
         (tmp_path / "variables.json").write_text(json.dumps({"hailo_whisper_monitoring_folder": str(folder)} | variables))
-        command = ["ansible-playbook", "--inventory", str(tmp_path / "hosts.yml"), "playbooks/monitoring.yml", *arguments]
-        return subprocess.run(
-            [*command, "--extra-vars", f"@{tmp_path / 'variables.json'}"],
-            cwd=project,
-            env=os.environ
-            | {"ANSIBLE_NOCOLOR": "1", "ANSIBLE_CALLBACK_RESULT_FORMAT": "json", "ANSIBLE_CONFIG": str(project / "ansible.cfg")},
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
+        inventory_file, variables_file = tmp_path / "hosts.yml", f"@{tmp_path / 'variables.json'}"
+        more = ("playbooks/monitoring.yml", *arguments, "--extra-vars", variables_file)
+        return ansible_playbook("--inventory", inventory_file, *more, one_line=True)
 
     return run
-
-
-def changed(done: "subprocess.CompletedProcess[str]") -> int:
-    assert done.returncode == 0, done.stdout + done.stderr
-    return int(done.stdout.rpartition("changed=")[2].split()[0])
 
 
 def promtool(*arguments: str) -> str:
@@ -198,17 +185,7 @@ def test_the_configuration_of_debians_prometheus(project: Path, tmp_path: Path, 
     template = {"src": str(project / "roles/monitoring/templates/prometheus.yml.j2"), "dest": str(to), "mode": "0600"}
     play = {"hosts": "all", "gather_facts": False, "tasks": [{"ansible.builtin.template": template}]}
     (tmp_path / "play.yml").write_text(json.dumps([play]))
-    command = ["ansible-playbook", "--inventory=this-machine,", "--connection=local", str(tmp_path / "play.yml")]
-    environment = os.environ | {"ANSIBLE_CONFIG": str(project / "ansible.cfg")}
-    done = subprocess.run(
-        [*command, "--extra-vars", json.dumps(variables)],
-        cwd=project,
-        env=environment,
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    done = ansible_playbook(*HERE, tmp_path / "play.yml", "--extra-vars", json.dumps(variables))
     assert done.returncode == 0, done.stdout + done.stderr
     assert "24 rules found" in promtool("check", "config", str(to))
     written = load(to)

@@ -1,6 +1,5 @@
 """What the role preflight refuses, and that it says what to do. It runs against this machine, with its measures overridden."""
 
-import importlib.util
 import json
 import os
 import re
@@ -11,6 +10,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from ansible_run import HERE, ansible_playbook
+from loading import loaded
 
 # What a machine that fits measures.
 FITS: dict[str, Any] = {
@@ -26,25 +27,15 @@ Preflight = Callable[..., "subprocess.CompletedProcess[str]"]
 
 
 @pytest.fixture
-def preflight(project: Path, tmp_path: Path) -> Preflight:
+def preflight(tmp_path: Path) -> Preflight:
     """Run the role alone, in check mode, with variables over those of a machine that fits."""
     play = [{"hosts": "all", "gather_facts": True, "gather_subset": ["!all", "!min", "distribution"], "roles": ["preflight"]}]
     (tmp_path / "play.yml").write_text(json.dumps(play))
 
     def run(*arguments: str, **variables: Any) -> "subprocess.CompletedProcess[str]":
         chosen = {name: value for name, value in (FITS | variables).items() if value is not None}
-        command = ["ansible-playbook", "--inventory=this-machine,", "--connection=local", "--check", str(tmp_path / "play.yml")]
-        return subprocess.run(
-            [*command, "--extra-vars", json.dumps(chosen), *arguments],
-            cwd=project,
-            # One line for a message, however long it is.
-            env=os.environ
-            | {"ANSIBLE_ROLES_PATH": str(project / "roles"), "ANSIBLE_CALLBACK_RESULT_FORMAT": "json", "ANSIBLE_NOCOLOR": "1"},
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
+        extra = ("--extra-vars", json.dumps(chosen), *arguments)
+        return ansible_playbook(*HERE, "--check", tmp_path / "play.yml", *extra, one_line=True)
 
     return run
 
@@ -154,22 +145,14 @@ def test_a_long_list_of_hosts_in_two_groups_is_cut_short(project: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "group"), [("gateway", "hailo_whisper_gateway"), ("monitoring", "monitoring"), ("pull", "hailo_whisper")]
 )
-def test_the_hosts_of_the_other_playbooks_are_looked_at_too(project: Path, tmp_path: Path, name: str, group: str) -> None:
+def test_the_hosts_of_the_other_playbooks_are_looked_at_too(tmp_path: Path, name: str, group: str) -> None:
     """None of them is in a play of preflight, at least not when that playbook is run."""
     inventory = {
         "hailo_whisper": {"hosts": {"kitchen": {"hailo_whisper_config": {"server": {"host": "192.0.2.1"}}}}},
         group: {"hosts": {"tower": {"hailo_whisper_gateway_prot": 443}}},
     }
     (tmp_path / "hosts.yml").write_text(json.dumps(inventory | {"all": {"vars": {"ansible_connection": "local"}}}))
-    done = subprocess.run(
-        ["ansible-playbook", "--check", "--inventory", str(tmp_path / "hosts.yml"), f"playbooks/{name}.yml"],
-        cwd=project,
-        env=os.environ | {"ANSIBLE_NOCOLOR": "1"},
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    done = ansible_playbook("--check", "--inventory", tmp_path / "hosts.yml", f"playbooks/{name}.yml")
     assert done.returncode != 0
     sentence = "Nothing reads the variable hailo_whisper_gateway_prot of tower. Did you mean hailo_whisper_gateway_port?"
     assert sentence in " ".join(done.stdout.split())
@@ -177,12 +160,7 @@ def test_the_hosts_of_the_other_playbooks_are_looked_at_too(project: Path, tmp_p
 
 def inventory_filter(project: Path) -> Any:
     """The filter's module, as Ansible loads it."""
-    found = importlib.util.spec_from_file_location("inventory_filter", project / "plugins/filter/inventory.py")
-    assert found
-    assert found.loader
-    module = importlib.util.module_from_spec(found)
-    found.loader.exec_module(module)
-    return module
+    return loaded(project / "plugins/filter/inventory.py")
 
 
 def test_a_smaller_model_fits_where_a_larger_does_not(preflight: Preflight) -> None:

@@ -1,7 +1,6 @@
 """The fact of a machine, and the report that playbooks/report.yml makes of a fleet's."""
 
 import http.server
-import importlib.util
 import json
 import os
 import subprocess
@@ -12,6 +11,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from ansible_run import ansible_playbook
+from loading import loaded
 
 SUM = "8e9a" * 16
 SETTINGS = {
@@ -184,12 +185,7 @@ def test_a_service_that_does_not_answer(project: Path, root: Path, systemctl: Pa
 def report() -> Any:
     """The plugin."""
     path = Path(__file__).resolve().parent.parent / "plugins/filter/report.py"
-    specification = importlib.util.spec_from_file_location("report", path)
-    assert specification
-    assert specification.loader
-    module = importlib.util.module_from_spec(specification)
-    specification.loader.exec_module(module)
-    return module
+    return loaded(path)
 
 
 def host(**more: Any) -> dict[str, Any]:
@@ -398,17 +394,9 @@ def test_the_playbook_reports_on_who_is_there_and_who_is_not(project: Path, tmp_
     (tmp_path / "hosts.yml").write_text(json.dumps({"hailo_whisper": {"hosts": hosts}}))
 
     def run(**variables: Any) -> "subprocess.CompletedProcess[str]":
-        command = ["ansible-playbook", "--inventory", str(tmp_path / "hosts.yml"), "playbooks/report.yml"]
         chosen = {"hailo_whisper_report_folder": str(folder), "report_facts": str(facts)} | variables
-        return subprocess.run(
-            [*command, "--extra-vars", json.dumps(chosen)],
-            cwd=project,
-            env=os.environ | {"ANSIBLE_NOCOLOR": "1", "ANSIBLE_CONFIG": str(project / "ansible.cfg")},
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
+        given = ("playbooks/report.yml", "--extra-vars", json.dumps(chosen))
+        return ansible_playbook("--inventory", tmp_path / "hosts.yml", *given)
 
     done = run()
     assert done.returncode == 0, done.stdout + done.stderr

@@ -1,7 +1,6 @@
 """What the role server refuses before it changes anything, which package it takes for a host, and what it says of apt's errors."""
 
 import json
-import os
 import re
 import shutil
 import subprocess
@@ -12,6 +11,7 @@ from typing import Any
 
 import pytest
 import yaml
+from ansible_run import HERE, ansible_playbook
 
 Played = Callable[[dict[str, dict[str, Any]], dict[str, Any]], dict[str, str]]
 CHECK = {"ansible.builtin.include_role": {"name": "server", "tasks_from": "check"}}
@@ -20,7 +20,7 @@ HOST = {"server_suite": "bookworm", "server_architecture": "amd64"}
 
 
 @pytest.fixture
-def played(project: Path, tmp_path: Path) -> Played:
+def played(tmp_path: Path) -> Played:
     """Play tasks, each with its variables, in one run against this machine; what each said when it failed, and nothing when it did not."""
 
     def play(cases: dict[str, dict[str, Any]], task: dict[str, Any]) -> dict[str, str]:
@@ -31,15 +31,7 @@ def played(project: Path, tmp_path: Path) -> Played:
             note = {"ansible.builtin.copy": {"content": "{{ ansible_failed_result.msg }}", "dest": f"{answers}/{case}"}}
             tasks.append({"block": [task], "rescue": [note], "vars": HOST | variables})
         (tmp_path / "play.yml").write_text(json.dumps([{"hosts": "all", "gather_facts": False, "tasks": tasks}]))
-        done = subprocess.run(
-            ["ansible-playbook", "--inventory=this-machine,", "--connection=local", str(tmp_path / "play.yml")],
-            cwd=project,
-            env=os.environ | {"ANSIBLE_ROLES_PATH": str(project / "roles"), "ANSIBLE_NOCOLOR": "1"},
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
+        done = ansible_playbook(*HERE, tmp_path / "play.yml")
         assert done.returncode == 0, done.stdout + done.stderr
         return {case: " ".join((answers / case).read_text().split()) if (answers / case).exists() else "" for case in cases}
 
