@@ -47,7 +47,7 @@ def front(running: Gateway, played: list[Appliance]) -> Iterator[Gateway]:
         each.gone.clear()
     yield running
     for each in played:
-        each.ready = True
+        each.ready, each.full = True, False
     for name in ("kitchen", "office"):
         assert running.command("ready", name).returncode == 0
 
@@ -190,6 +190,55 @@ class TestWhoGetsNothing:
             for each in played:
                 each.go.set()
             assert [line for line in reply.iter_lines() if line][-1] == 'data: {"delta": "second"}'
+
+    def test_one_that_is_full_gets_nothing_until_it_has_room_and_is_not_down(
+        self, front: Gateway, played: list[Appliance]
+    ) -> None:
+        """It has fewer requests than its neighbour, for it refuses the others, and would have all of them."""
+        with front.client.stream("POST", "/stream", content=b"abc") as reply:
+            played[0].full = True
+            until(lambda: front.ready() == {"office"})
+            found = front.appliances()["kitchen"]
+            assert (found["state"], found["health"], found["check"].split()[:2]) == ("full", "up", ["L7OKC", "404"])
+            metrics = httpx.get(f"http://127.0.0.1:{front.statistics}/metrics", trust_env=False).text
+            for word, number in (("UP", 0), ("DOWN", 0), ("NOLB", 1)):
+                assert f'haproxy_server_status{{proxy="appliances",server="kitchen",state="{word}"}} {number}' in metrics
+            before = len(played[0].seen)
+            assert {front.client.post("/echo", content=b"a").status_code for _ in range(10)} == {200}
+            assert len(played[0].seen) == before
+            for each in played:
+                each.go.set()
+            assert len([line for line in reply.iter_lines() if line]) == 2, "it finishes what it has"
+        front.reload()
+        until(lambda: front.command("status").returncode == 0 and front.appliances()["kitchen"]["state"] == "full")
+        # It serves: who has upgraded it need not take it back.
+        assert front.command("ready", "kitchen", "--wait", "5").returncode == 0
+        played[0].full = False
+        until(lambda: front.ready() == {"kitchen", "office"})
+
+    def test_one_that_is_full_and_drained_or_away_is_told_to_be_so(self, front: Gateway, played: list[Appliance]) -> None:
+        played[0].full = True
+        until(lambda: front.appliances()["kitchen"]["state"] == "full")
+        assert front.command("drain", "kitchen").returncode == 0
+        assert [front.appliances()["kitchen"][what] for what in ("state", "health")] == ["drain", "up"]
+        assert front.command("ready", "kitchen").returncode == 0
+        played[0].ready = False
+        until(lambda: front.appliances()["kitchen"]["state"] == "down")
+        # HAProxy takes none back that is full; it gets requests when it has room.
+        played[0].ready = True
+        until(lambda: front.appliances()["kitchen"]["state"] == "full")
+        played[0].full = False
+        until(lambda: front.ready() == {"kitchen", "office"})
+
+    def test_all_of_them_are_full(self, front: Gateway, played: list[Appliance]) -> None:
+        for each in played:
+            each.full = True
+        until(lambda: front.ready() == set())
+        reply = front.client.post("/v1/audio/transcriptions", content=b"abc")
+        assert (reply.status_code, error(reply)["code"], reply.headers["retry-after"]) == (503, "not_ready", "5")
+        assert "each is full or not ready" in str(error(reply)["message"])
+        ready = front.client.get("/health/ready")
+        assert (ready.status_code, "each is full or not ready" in ready.json()["reason"]) == (503, True)
 
     def test_nobody_is_ready(self, front: Gateway, played: list[Appliance]) -> None:
         for each in played:

@@ -28,6 +28,7 @@ class TestReadiness:
             assert response.json() == {
                 "status": "loading",
                 "reason": "The model is being loaded.",
+                "full": None,
                 "model": "base",
                 "fallback_for": None,
                 "engine": "scripted_engine",
@@ -48,6 +49,7 @@ class TestReadiness:
                 {
                     "status": "ready",
                     "reason": None,
+                    "full": None,
                     "model": "base",
                     "fallback_for": None,
                     "engine": "scripted_engine",

@@ -24,6 +24,7 @@ class Appliance:
 
     port: int
     ready: bool = True
+    full: bool = False
     seen: list[tuple[str, dict[str, str], int]] = field(default_factory=list)
     """Path, headers and length of the body of each request."""
     go: threading.Event = field(default_factory=threading.Event)
@@ -44,10 +45,10 @@ class Handler(BaseHTTPRequestHandler):
         pass
 
     def do_GET(self) -> None:
-        if self.path == "/health/ready":
+        if self.path.partition("?")[0] == "/health/ready":
             # A check is over at the status line.
             with contextlib.suppress(ConnectionError):
-                self._reply(200 if self.appliance.ready else 503, b"{}")
+                self._reply(self._readiness(), b"{}")
             self.close_connection = True
             return
         if self.path == "/ws":
@@ -82,6 +83,11 @@ class Handler(BaseHTTPRequestHandler):
                 self.close_connection = True
             case _:
                 self._reply(200, json.dumps({"length": length}).encode(), ("x-request-id", "req_played"))
+
+    def _readiness(self) -> int:
+        if not self.appliance.ready:
+            return 503
+        return int(self.path.partition("?full=")[2] or 200) if self.appliance.full else 200
 
     def _seen(self, length: int) -> None:
         self.appliance.seen.append((self.path, {name.lower(): value for name, value in self.headers.items()}, length))

@@ -1,8 +1,8 @@
 """`/health`: the process is alive. `/health/ready`: it has just transcribed a known clip, or why it has not."""
 
-from typing import Any
+from typing import Annotated, Any, Literal
 
-from fastapi import APIRouter, Request
+from fastapi import APIRouter, Query, Request
 from fastapi.responses import JSONResponse
 
 from .. import __version__
@@ -25,16 +25,27 @@ async def health() -> JSONResponse:
 
 @router.head("/health/ready", include_in_schema=False)
 @router.get("/health/ready", responses=schema.readiness())
-async def ready(request: Request) -> JSONResponse:
-    """200 when requests are served (an unloaded model counts: it worked, and is loaded again on request), else 503."""
+async def ready(
+    request: Request,
+    full: Annotated[
+        Literal["404", "429", "503"] | None,
+        Query(description="The status of a server that is ready, and would refuse a short recording now because it is full."),
+    ] = None,
+) -> JSONResponse:
+    """200 when requests are served (an unloaded model counts: it worked, and is loaded again on request), else 503.
+
+    Who spreads requests asks with `full`, so that a server without room gets none that it would refuse.
+    """
     lineup: Lineup = request.app.state.lineup
     supervisor = lineup.default.supervisor
     state, reason = await standing(request.app.state)
     good = state in GOOD
     found = supervisor.found
+    overloaded = lineup.full
     body = {
         "status": state,
         "reason": reason,
+        "full": str(overloaded) if overloaded else None,
         "model": lineup.default.answers,
         "fallback_for": found.fallback_for if found else None,
         "engine": supervisor.engine,
@@ -48,6 +59,8 @@ async def ready(request: Request) -> JSONResponse:
             {"model": each.name, "status": each.supervisor.state, "reason": each.supervisor.reason} for each in lineup.offered
         ],
     }
+    if good and full and overloaded:
+        return JSONResponse(body, int(full), {"Retry-After": str(overloaded.retry_after)})
     return JSONResponse(body, 200 if good else 503, {} if good else {"Retry-After": "5"})
 
 

@@ -165,6 +165,7 @@ class Readiness(_Reply):
 
     status: str = Field(examples=["ready", "unloaded", "loading", "failed", "draining", "keys_unavailable"])
     reason: str | None
+    full: str | None = Field(description="Why a short recording would be refused now: there is no room for it.")
     model: str = Field(description="The one that answers.")
     fallback_for: str | None = Field(description="The configured one, where another answers in its place; `reason` says why.")
     engine: str = Field(description="The one that answers, as `engine.kind` has it.")
@@ -242,7 +243,8 @@ _EVENT = {
 def readiness() -> dict[int | str, dict[str, Any]]:
     """The replies of an address that says the same of a server that is ready and of one that is not."""
     content = {JSON: {"schema": ref("Readiness")}}
-    return {status: {"description": about, "content": content} for status, about in ((200, "Ready."), (503, "Not ready."))}
+    said = {200: "Ready.", 404: "Full (`full=404`).", 429: "Full (`full=429`).", 503: "Not ready, or full (`full=503`)."}
+    return {status: {"description": about, "content": content} for status, about in said.items()} | errors(400)
 
 
 def metrics() -> dict[int | str, dict[str, Any]]:

@@ -9,6 +9,8 @@ from contextlib import contextmanager
 
 from ..failure import Failure
 
+SHORT = 30.0
+"""Seconds of a short recording: who has no room for that is full."""
 LONGEST_RETRY = 60
 """Seconds: who is sent away for longer does not come back."""
 
@@ -30,7 +32,16 @@ class Admission:
 
     @contextmanager
     def place(self, most: int, queued: float, speed: float) -> Iterator[None]:
-        """A request's place. Raises Overloaded when there are `most` already.
+        """A request's place. Raises Overloaded when there are `most` already (see `check`)."""
+        self.check(most, queued, speed)
+        self.requests += 1
+        try:
+            yield
+        finally:
+            self.requests -= 1
+
+    def check(self, most: int, queued: float, speed: float) -> None:
+        """Raise Overloaded when there are `most` requests already.
 
         `queued` is the sound that waits or is transcribed, in seconds; `speed` the engine's seconds for one of these.
         """
@@ -41,11 +52,6 @@ class Admission:
                 # One of them has to be done.
                 retry_after(queued / max(self.requests, 1), speed),
             )
-        self.requests += 1
-        try:
-            yield
-        finally:
-            self.requests -= 1
 
 
 def check(seconds: float, most: float, queued: float, speed: float) -> None:

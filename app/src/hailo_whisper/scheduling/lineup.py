@@ -18,6 +18,7 @@ from ..engines.status import State
 from ..engines.supervisor import Supervisor
 from ..service import memory
 from ..service.metrics import Loaded, Metrics
+from .admission import Overloaded
 from .scheduler import Scheduler
 
 log = logging.getLogger(__name__)
@@ -114,6 +115,11 @@ class Lineup:
     def place(self) -> AbstractContextManager[None]:
         """A request's place, whatever model it may ask for (see Scheduler.place)."""
         return self.default.scheduler.place()
+
+    @property
+    def full(self) -> Overloaded | None:
+        """With what a short recording would be refused now (see Scheduler.full), whatever model it may ask for."""
+        return self.default.scheduler.full
 
     @contextlib.contextmanager
     def use(self, hosted: Hosted) -> Iterator[None]:

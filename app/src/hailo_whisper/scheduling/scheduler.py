@@ -19,7 +19,7 @@ from ..settings import Settings
 from ..speech.transcript import WindowResult
 from ..speech.waveform import Waveform
 from ..speech.windows import Window
-from .admission import Admission, Overloaded, check
+from .admission import SHORT, Admission, Overloaded, check
 from .feeder import Feeder
 from .queue import Job
 from .tickets import Heard, Ticket
@@ -80,6 +80,18 @@ class Scheduler:
         """A request's place, from its first byte to the end of its reply. Entering raises Overloaded when there are too many."""
         most = self._work.settings.limits.requests
         return self._counted(self._admission.place(most, self.seconds + self.elsewhere(), self._work.pace))
+
+    @property
+    def full(self) -> Overloaded | None:
+        """With what a short recording would be refused now; None when there is room for it."""
+        work, limits = self._work, self._work.settings.limits
+        elsewhere = self.elsewhere()
+        try:
+            self._admission.check(limits.requests, self.seconds + elsewhere, work.pace)
+            check(SHORT, limits.queued_seconds, self.queued + elsewhere, work.pace)
+        except Overloaded as error:
+            return error
+        return None
 
     @contextlib.asynccontextmanager
     async def engine(self) -> AsyncIterator[Capabilities]:
