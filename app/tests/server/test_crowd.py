@@ -90,8 +90,15 @@ def test_too_much_sound_at_a_time(tmp_path: Path, model_folder: Path) -> None:
         threads = [send("wait go")]
         until((model_folder / "waiting").exists)
         # Nothing waits, so it is taken, although it makes more than the limit.
+        assert server.client.get("/health/ready?full=404").status_code == 200
         threads.append(send("say second"))
         until(lambda: 'hailo_whisper_queue_windows{model="base"} 1.0' in server.client.get("/metrics").text)
+        for query, status in (("", 200), ("?full=404", 404), ("?full=429", 429), ("?full=503", 503)):
+            told = server.client.get(f"/health/ready{query}")
+            assert (told.status_code, told.json()["status"]) == (status, "ready")
+            assert "limits.queued_seconds" in told.json()["full"]
+            assert ("retry-after" in told.headers) == bool(query)
+        assert server.client.get("/health/ready?full=418").status_code == 400
         refused = server.transcribe(media.silence(20), prompt="say third")
         assert refused.status_code == 429
         assert int(refused.headers["retry-after"]) >= 1

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import httpx
 import openai
 import pytest
 from gateways import Gateway, gateway
@@ -21,6 +22,8 @@ from hailo_whisper.engines.warm_up import clip
 NAMES = ("kitchen", "office", "garage")
 QUICK = {"inter 2s": "inter 300ms"}
 KEY = "sk-of-this-test"
+MOST = 8
+"""Requests that each takes at a time; more than all clients of a `Load` have."""
 
 
 class Fleet:
@@ -41,7 +44,7 @@ class Fleet:
 
     def start(self, name: str) -> ServerProcess:
         folder = self.folders[name]
-        more = {"access": {"keys": str(folder / "keys")}}
+        more: dict[str, dict[str, Any]] = {"access": {"keys": str(folder / "keys")}, "limits": {"requests": MOST}}
         self.servers[name] = self._stack.enter_context(server_process(folder, folder / "model", port=self.ports[name], more=more))
         return self.servers[name]
 
@@ -163,6 +166,37 @@ def test_one_that_is_at_work_is_left_to_it(fleet: Fleet) -> None:
     (fleet.folders[busy] / "model/go").touch()
     thread.join(LONGEST)
     assert len(texts) == 1
+
+
+def test_one_that_is_full_is_left_alone_while_another_has_room(fleet: Fleet, clip_words: str) -> None:
+    """It refuses what it gets, and so would always have the fewest requests of the gateway's."""
+    (fleet.folders["kitchen"] / "model/go").unlink(missing_ok=True)
+    statuses: list[int] = []
+
+    def send() -> None:
+        files, data = {"file": ("a.wav", clip())}, {"model": "whisper-1", "prompt": "wait go"}
+        url = f"http://127.0.0.1:{fleet.ports['kitchen']}/v1/audio/transcriptions"
+        headers = {"authorization": f"Bearer {KEY}"}
+        statuses.append(
+            httpx.post(url, files=files, data=data, headers=headers, timeout=LONGEST * 4, trust_env=False).status_code
+        )
+
+    threads = [threading.Thread(target=send) for _ in range(MOST)]
+    for thread in threads:
+        thread.start()
+    try:
+        until(lambda: fleet.front.appliances()["kitchen"]["state"] == "full")
+        before = fleet.shares()
+        with Load(fleet, clients=6) as load:
+            load.more(40)
+        assert_whole(fleet, load, clip_words)
+        assert (fleet.shares() - before)["kitchen"] == 0
+    finally:
+        (fleet.folders["kitchen"] / "model/go").touch()
+        for thread in threads:
+            thread.join(LONGEST)
+    assert statuses == [200] * MOST
+    until(lambda: fleet.front.ready() == set(NAMES))
 
 
 @pytest.mark.parametrize("signal_", [signal.SIGKILL, signal.SIGTERM], ids=["killed", "ended"])

@@ -143,6 +143,8 @@ async def test_the_limits_hold_for_all_together(store: Store, limits: dict[str, 
         await eventually((store.root / "base/waiting").exists)
         # Of two, which are not of one batch, the other waits in the queue.
         await eventually(lambda: served.scheduler.requests == before and served.scheduler.waiting == before - 1)
+        full = await served.client.get("/health/ready", params={"full": "404"})
+        assert (full.status_code, f"limits.{next(iter(limits))}" in full.json()["full"]) == (404, True)
         refused = await served.transcribe(model="small")
         assert refused.status_code == 429
         assert f"limits.{next(iter(limits))}" in refused.json()["error"]["message"]
