@@ -62,7 +62,7 @@ OWNERS = {
     "huggingface_hub": {"models.sources"},
     "yaml": {"settings", "models"},
     "prometheus_client": {"service.metrics"},
-    "httpx2": {"recordings.remote", "models.sources"},
+    "httpx2": {"recordings.connections", "recordings.remote", "models.sources"},
 }
 
 
