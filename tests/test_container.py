@@ -124,10 +124,10 @@ class Composed(Container):
         self.command = ("podman-compose", f"--project-name={project}", *files)
         self.environ = environ | {"HAILO_WHISPER_IMAGE": image}
         self.name = f"{project}_hailo-whisper_1"
-        self.up = run(*self.command, "up", "--detach", "--no-build", check=False, **self.environ)
+        self.up = run(*self.command, "up", "--detach", "--no-build", check=False, seconds=120, **self.environ)
 
     def remove(self) -> None:
-        run(*self.command, "down", "--timeout=0", check=False, **self.environ)
+        run(*self.command, "down", "--timeout=0", check=False, seconds=120, **self.environ)
 
 
 Start = Callable[..., Container]
@@ -473,7 +473,7 @@ def test_the_files_of_compose_start_it(composing: Callable[..., Composed]) -> No
     container = composing("publish", WHISPER_MODEL=MODEL, PUBLISH=f"127.0.0.1:{port}")
     container.until("ready")
     clip = (COMPOSE.parent.parent / "app/src/hailo_whisper/data/clip.wav").read_bytes()
-    asked = {"files": {"file": ("clip.wav", clip)}, "data": {"model": "whisper-1"}, "timeout": 60}
+    asked: dict[str, Any] = {"files": {"file": ("clip.wav", clip)}, "data": {"model": "whisper-1"}, "timeout": 60}
     address = f"http://127.0.0.1:{port}/v1/audio/transcriptions"
     assert httpx.post(address, **asked).status_code == 401
     heard = httpx.post(address, headers={"Authorization": f"Bearer {KEY}"}, **asked)
