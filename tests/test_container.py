@@ -122,7 +122,7 @@ class Composed(Container):
         project = f"hailo-whisper-test-{uuid.uuid4().hex[:8]}"
         files = (f"--file={COMPOSE / '.'.join(('compose', *filter(None, [part]), 'yml'))}" for part in ("", *parts))
         self.command = ("podman-compose", f"--project-name={project}", *files)
-        self.environ = environ | {"HAILO_WHISPER_IMAGE": image}
+        self.environ: dict[str, Any] = {**environ, "HAILO_WHISPER_IMAGE": image}
         self.name = f"{project}_hailo-whisper_1"
         self.up = run(*self.command, "up", "--detach", "--no-build", check=False, seconds=120, **self.environ)
 
