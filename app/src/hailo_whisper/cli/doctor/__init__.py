@@ -2,9 +2,17 @@
 
 import argparse
 import json
+import os
 import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
+from ...installation import in_image
+from ...models import catalog
+from ...settings import SOURCE
+from .. import container
 from . import examination, report
 from .finding import State
 
@@ -30,10 +38,24 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
     parser.set_defaults(run=run)
 
 
+@contextmanager
+def as_served(args: argparse.Namespace) -> Iterator[None]:
+    """Have the settings be those that the service has: in an image, `container` makes them of what the container was given. Raises Failure as it does."""
+    if not in_image():
+        yield
+        return
+    args.config = args.config or SOURCE
+    # Its key file is for this examination alone.
+    with tempfile.TemporaryDirectory() as private:
+        container.translate(os.environ, catalog.load(), container.SECRET, Path(private))
+        yield
+
+
 def run(args: argparse.Namespace) -> int:
-    """Examine and print. Returns 1 when something is broken, 0 otherwise."""
+    """Examine and print. Returns 1 when something is broken, 0 otherwise. Raises Failure for what a container cannot have been given."""
     checks = [(name, check) for name, check in examination.CHECKS if args.only is None or name in args.only]
-    found = examination.examine(args.config, checks=checks)
+    with as_served(args):
+        found = examination.examine(args.config, checks=checks)
     if args.json:
         print(json.dumps(report.as_json(found), indent=2, ensure_ascii=False))
     else:

@@ -5,14 +5,16 @@ import json
 import os
 import subprocess
 import sys
+import tempfile
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from machines import FakeMachine
 
-from hailo_whisper.cli import doctor, main
+from hailo_whisper.cli import container, doctor, main
 from hailo_whisper.cli.doctor import configured, examination, report
 from hailo_whisper.cli.doctor.finding import Finding, State, broken, ok, warning, worst
 from hailo_whisper.cli.doctor.patient import ask
@@ -217,3 +219,44 @@ def test_the_program_without_root_and_without_a_hang(tmp_path: Path) -> None:
         checks
     )
     assert done.returncode == int(data["state"] == "broken")
+
+
+@pytest.mark.usefixtures("in_image")
+class TestInAnImage:
+    """It is started by `exec`, with the environment of the service, which `container` makes settings of."""
+
+    ASKED = ("doctor", "--json", "--only", "configuration", "--only", "generated", "--only", "keys", "--only", "models")
+
+    @pytest.fixture(autouse=True)
+    def given(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+        (tmp_path / "hailo-whisper.yaml").write_text("server: {host: 0.0.0.0}\n")
+        (tmp_path / "secret").write_text("sk-of-a-test-0123456789abcdef\n")
+        (tmp_path / "private").mkdir()
+        monkeypatch.setattr(doctor, "SOURCE", tmp_path / "hailo-whisper.yaml")
+        monkeypatch.setattr(container, "SECRET", tmp_path / "secret")
+        monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "private"))
+        before = dict(os.environ)
+        for name in before:
+            if name.startswith(("HAILO_WHISPER_", "WHISPER_", "MODEL_CACHE_DIR")):
+                del os.environ[name]
+        os.environ["WHISPER_MODEL"] = "tiny.en"
+        yield
+        # Also what was made of it.
+        os.environ.clear()
+        os.environ.update(before)
+
+    def test_the_model_and_the_key_are_those_that_the_container_was_given(
+        self, capsys: pytest.CaptureFixture[str], tmp_path: Path
+    ) -> None:
+        main(self.ASKED)
+        found = {each["check"]: each for each in json.loads(capsys.readouterr().out)["findings"]}
+        assert found["keys"]["state"] == "ok"
+        assert "1 in " in found["keys"]["found"]
+        assert "generated" not in found
+        assert any("tiny.en" in each["found"] for each in found.values())
+        assert [*(tmp_path / "private").iterdir()] == [], "no key is left behind"
+
+    def test_what_the_service_would_be_refused_for_is_said(self, capsys: pytest.CaptureFixture[str]) -> None:
+        os.environ["WHISPER__MODEL"] = "tiny.en"
+        assert main(self.ASKED) == 1
+        assert "WHISPER__MODEL" in capsys.readouterr().err
