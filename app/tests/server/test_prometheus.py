@@ -192,7 +192,10 @@ def test_the_rules_see_what_a_server_does(tmp_path: Path, model_folder: Path, ex
 
         # Every expression without its threshold finds something, so that it would fire if that were beyond.
         def blind() -> set[str]:
-            found = {name: re.sub(r"\s*(==|>|<) [\d.]+\s*(and .*)?$", "", text) for name, text in expressions.items()}
+            found = {
+                name: re.sub(r"\s*(==|>|<) [\d.]+\s*((and|unless) .*)?$", "", text, flags=re.DOTALL)
+                for name, text in expressions.items()
+            }
             return {
                 name
                 for name, text in found.items()
