@@ -151,7 +151,15 @@ class TestWhatIsSentOnce:
     def test_a_request_that_was_lost_after_a_byte_of_it_was_sent(
         self, front: Gateway, played: list[Appliance], path: str
     ) -> None:
-        reply = front.client.post(path, content=MANY[:200_000])
+        for _ in range(10):
+            for each in played:
+                each.seen.clear()
+            try:
+                reply = front.client.post(path, content=MANY[:200_000])
+                break
+            except httpx.TransportError:
+                # The reply to somebody who is still sending can be lost in the reset that follows it. Sent again it was not.
+                assert len(played[0].seen + played[1].seen) == 1
         assert reply.status_code == 502
         assert error(reply)["code"] == "appliance_lost"
         assert reply.headers["retry-after"] == "1"
