@@ -7,7 +7,7 @@ import pytest
 
 
 @pytest.mark.timeout(2400)
-@pytest.mark.parametrize("scenario", ["default", "deb", "upgrade", "airgap", "hailo", "fleet", "rollout", "chaos"])
+@pytest.mark.parametrize("scenario", ["default", "deb", "upgrade", "airgap", "hailo", "fleet"])
 def test_scenario(scenario: str, stream: Callable[..., int], tmp_path: Path) -> None:
     # molecule keeps what it has made in Ansible's home, and would trust the note of a run that was interrupted.
     environment = {"ANSIBLE_HOME": str(tmp_path), "COLUMNS": "160"}
