@@ -196,6 +196,36 @@ def test_what_cannot_be_removed_is_left_with_the_reason(program: Any, root: Path
 
 
 @pytest.mark.parametrize(
+    ("number", "left"),
+    [
+        (errno.ENOENT, []),
+        (errno.ENOTEMPTY, []),
+        (
+            errno.EBUSY,
+            ["/etc/ansible is empty and could not be removed (Device or resource busy): mend that, and run this again."],
+        ),
+    ],
+    ids=["gone", "used-again", "busy"],
+)
+def test_an_empty_folder_that_others_use_too_does_not_stop_it(
+    program: Any, root: Path, monkeypatch: pytest.MonkeyPatch, number: int, left: list[str]
+) -> None:
+    """Another program removes it, or puts something in, between the look and the removal."""
+    folder = root / "etc/ansible"
+    for path in sorted(folder.rglob("*"), reverse=True):
+        path.rmdir() if path.is_dir() else path.unlink()
+    really = Path.rmdir
+
+    def busy(path: Path) -> None:
+        if path == folder:
+            raise OSError(number, os.strerror(number), str(path))
+        really(path)
+
+    monkeypatch.setattr(Path, "rmdir", busy)
+    assert program.Machine(OPTIONS | {"root": str(root)}).clear()["left"] == left
+
+
+@pytest.mark.parametrize(
     ("keep", "purged"),
     [([], "hailo-whisper hailo-whisper-model-base"), (["models"], "hailo-whisper")],
 )
@@ -326,7 +356,13 @@ def test_a_machine_that_stays_a_gateway_is_told_of(project: Path, tmp_path: Path
         "hailo_whisper_gateway": {"hosts": {"b": {"hailo_whisper_gateway_nodes": ["c"]}}},
     }
     (tmp_path / "hosts.yml").write_text(json.dumps(inventory))
-    given = {"hailo_whisper_decommission": 2, "decommission_options": OPTIONS | {"root": str(root)}}
+    # Both are this machine, at the same time: each has its own files.
+    for host in inventory["hailo_whisper"]["hosts"]:
+        shutil.copytree(root, tmp_path / host)
+    given = {
+        "hailo_whisper_decommission": 2,
+        "decommission_options": OPTIONS | {"root": f"{tmp_path}/{{{{ inventory_hostname }}}}"},
+    }
     done = subprocess.run(
         [
             "ansible-playbook",
@@ -345,6 +381,7 @@ def test_a_machine_that_stays_a_gateway_is_told_of(project: Path, tmp_path: Path
     said = [line for line in done.stdout.splitlines() if "It stays a gateway or a monitoring host: docs/operations.md" in line]
     assert len(said) == 1
     assert '"msg": "b: ' in said[0]
+    assert [files(tmp_path / host) for host in inventory["hailo_whisper"]["hosts"]] == [sorted(OTHERS)] * 2
 
 
 REFUSED: dict[str, tuple[dict[str, Any], str]] = {

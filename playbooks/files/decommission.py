@@ -5,6 +5,7 @@ Again and again is as good as once. What is removed with all that is in it is of
 key file and of the models. `check`: remove nothing, and say what would be. `root`: of another file system, for tests.
 """
 
+import errno
 import json
 import re
 import shutil
@@ -210,9 +211,15 @@ class Machine:
             )
 
     def remove_empty(self, path):
-        """Remove a folder in which nothing is any more."""
-        if path.is_dir() and not any(path.iterdir()) and not self.check:
-            path.rmdir()
+        """Remove a folder in which nothing is any more. Others use it too: it may go, or be used again, at this very moment."""
+        try:
+            if path.is_dir() and not any(path.iterdir()) and not self.check:
+                path.rmdir()
+        except OSError as error:
+            if error.errno not in (errno.ENOENT, errno.ENOTEMPTY):
+                self.left.append(
+                    f"{named(path, self.root)} is empty and could not be removed ({error.strerror or error}): mend that, and run this again."
+                )
 
     def forget_user(self):
         """What is kept becomes root's, because the number of a user that is gone may become somebody else's."""
