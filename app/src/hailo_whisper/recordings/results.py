@@ -3,6 +3,7 @@
 import contextlib
 import os
 import secrets
+import time
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -25,6 +26,7 @@ class Results:
     def __init__(self, formats: Sequence[str], folder: Path | None = None) -> None:
         self.formats = [*dict.fromkeys(formats)]
         self._folder = folder
+        self._begun: dict[Source, int] = {}
 
     def paths(self, source: Source) -> dict[str, Path]:
         """The results of a recording, by format."""
@@ -55,7 +57,7 @@ class Results:
             return False
 
     def prepare(self, source: Source) -> None:
-        """Make the folder, so that nothing is transcribed that cannot be written. Raises Unwritable."""
+        """Make the folder, so that nothing is transcribed that cannot be written, and note how old the recording is. Raises Unwritable."""
         for folder in {path.parent for path in self.paths(source).values()}:
             try:
                 folder.mkdir(parents=True, exist_ok=True)
@@ -63,19 +65,29 @@ class Results:
                 raise _unwritable(folder, error) from None
             if not os.access(folder, os.W_OK | os.X_OK):
                 raise Unwritable(f"{folder} is not writable for this user. Name another folder with --output-dir.")
+        with contextlib.suppress(OSError):
+            self._begun[source] = source.path.stat().st_mtime_ns
 
     def write(self, source: Source, transcript: Transcript) -> list[Path]:
-        """Write every result, each whole or not at all. Raises Unwritable."""
+        """Write every result, each whole or not at all. Raises Unwritable.
+
+        A recording that was changed meanwhile is newer than its results, and one that is dated in the future is not.
+        """
         paths = self.paths(source)
+        begun = self._begun.pop(source, None)
+        with contextlib.suppress(OSError):
+            if begun is not None and begun == source.path.stat().st_mtime_ns < time.time_ns():
+                begun = None
         for name, path in paths.items():
             try:
-                _replace(path, FORMATS[name][0](transcript))
+                _replace(path, FORMATS[name][0](transcript), begun)
             except OSError as error:
                 raise _unwritable(path, error) from None
         return [*paths.values()]
 
 
-def _replace(path: Path, text: str) -> None:
+def _replace(path: Path, text: str, date: int | None) -> None:
+    """Write a file at once. `date`: of its last modification, in nanoseconds; None for now."""
     # Hidden, and with no ending of a result: whatever is left of it after a power cut is taken for none.
     part = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
     try:
@@ -83,6 +95,8 @@ def _replace(path: Path, text: str) -> None:
             stream.write(text if text.endswith("\n") else f"{text}\n")
             stream.flush()
             os.fsync(stream.fileno())
+        if date is not None:
+            os.utime(part, ns=(date, date))
         part.replace(path)
     except BaseException:
         with contextlib.suppress(OSError):

@@ -11,8 +11,6 @@ BUSY = (429, 503)
 # A recording may be what its node dies of, and is not sent to one node after another for ever.
 LOST, LOST_TRIES = (502, 504), 6
 FLEETING, TRIES = (408, 409, 500), 3
-LONGEST_PAUSE = 120.0
-"""Seconds between two tries at most, whatever the server says."""
 PAUSE = 0.5
 """Seconds before the second try where the server does not say; it doubles with each."""
 LONGEST_GUESS = 15.0
@@ -62,20 +60,26 @@ class Tries:
         said = retry_after.seconds(headers.get("retry-after", ""))
         if status in BUSY:
             self._busy += 1
-            pause = min(said or _doubled(self._busy), LONGEST_PAUSE)
+            pause = said or _doubled(self._busy)
+            waited = self._waited
             if not self._waits(pause):
                 raise Stop(
-                    f"The server at {self._url} was busy for {self._patience:.0f} s and answers {status}: {why} Spread the load, ask for less at a "
-                    "time with --parallel, or wait longer with --patience; the same command goes on from there."
+                    f"The server at {self._url} was busy for {waited:.0f} s, and {pause:.0f} s more are longer than the {self._patience:.0f} s "
+                    f"of --patience. It answers {status}: {why} Spread the load, ask for less at a time with --parallel, or wait longer with "
+                    "--patience; the same command goes on from there."
                 )
             return pause
         if status in LOST:
             self._lost += 1
-            return None if self._lost >= LOST_TRIES else min(said or _doubled(self._lost), LONGEST_PAUSE)
+            return self._unless(self._lost >= LOST_TRIES, said or _doubled(self._lost))
         if status in FLEETING:
             self._fleeting += 1
-            return None if self._fleeting >= TRIES else min(said or _doubled(self._fleeting), LONGEST_PAUSE)
+            return self._unless(self._fleeting >= TRIES, said or _doubled(self._fleeting))
         return None
+
+    def _unless(self, last: bool, pause: float) -> float | None:
+        """A pause, unless it was the last try, or nobody would wait so long."""
+        return None if last or pause > self._patience else pause
 
     def _waits(self, pause: float) -> bool:
         """Count a pause. Whether there is patience for it."""

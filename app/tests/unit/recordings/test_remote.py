@@ -97,7 +97,7 @@ def test_silence_has_no_segments(path: Path) -> None:
         assert send(replier.url, path).segments == []
 
 
-@pytest.mark.parametrize(("given", "waited"), [("7", 7.0), ("0.25", 0.25), ("9999", tries.LONGEST_PAUSE), ("soon", 1.0)])
+@pytest.mark.parametrize(("given", "waited"), [("7", 7.0), ("0.25", 0.25), ("599", 599.0), ("soon", 1.0)])
 @pytest.mark.parametrize("status", [429, 503])
 def test_a_busy_server_is_asked_again_when_it_says(
     given: str, waited: float, status: int, path: Path, pauses: list[float]
@@ -107,6 +107,22 @@ def test_a_busy_server_is_asked_again_when_it_says(
     assert pauses == [waited]
     assert len(replier.asked) == 2
     assert all(path.read_bytes() in asked.body for asked in replier.asked), "the whole recording is sent again"
+
+
+def test_a_busy_server_that_says_later_than_anybody_waits_ends_the_run(path: Path, pauses: list[float]) -> None:
+    sentence = (
+        r"was busy for 0 s, and 9999 s more are longer than the 600 s of --patience\. It answers 503: .*the same command goes on"
+    )
+    with replying(error(503, retry_after="9999")) as replier, pytest.raises(Stop, match=sentence):
+        send(replier.url, path)
+    assert pauses == []
+
+
+@pytest.mark.parametrize("status", [408, 502])
+def test_nobody_waits_longer_than_patience_for_a_node_that_is_lost(status: int, path: Path, pauses: list[float]) -> None:
+    with replying(error(status, retry_after="601")) as replier, pytest.raises(Failure, match=f"answers {status}"):
+        send(replier.url, path)
+    assert pauses == []
 
 
 def test_a_busy_server_may_give_a_date(path: Path, pauses: list[float]) -> None:

@@ -1,4 +1,5 @@
 import os
+import time
 from pathlib import Path
 
 import pytest
@@ -64,6 +65,49 @@ def test_results_are_current_until_the_recording_is_newer(source: Source) -> Non
     newer = text.stat().st_mtime_ns + 1_000_000_000
     os.utime(source.path, ns=(newer, newer))
     assert not results.current(source)
+
+
+def test_a_recording_that_is_dated_in_the_future_is_done_once(source: Source) -> None:
+    """As by a recorder whose clock is wrong."""
+    later = time.time_ns() + 3600 * 10**9
+    os.utime(source.path, ns=(later, later))
+    results = Results(["text", "srt"])
+    results.prepare(source)
+    results.write(source, HEARD)
+    assert results.current(source)
+    os.utime(source.path, ns=(later + 1, later + 1))
+    assert not results.current(source)
+
+
+def test_a_recording_that_is_changed_while_it_is_transcribed_is_done_again(source: Source) -> None:
+    results = Results(["text", "srt"])
+    before = source.path.stat().st_mtime_ns - 10**9
+    os.utime(source.path, ns=(before, before))
+    results.prepare(source)
+    with source.path.open("ab") as stream:
+        stream.write(b" and more of it")
+    results.write(source, HEARD)
+    assert not results.current(source)
+    results.prepare(source)
+    results.write(source, HEARD)
+    assert results.current(source)
+
+
+def test_the_results_of_an_old_recording_have_the_time_of_their_making(source: Source) -> None:
+    os.utime(source.path, ns=(10**9, 10**9))
+    results = Results(["text"])
+    results.prepare(source)
+    (path,) = results.write(source, HEARD)
+    assert path.stat().st_mtime_ns > 10**9
+    assert results.current(source)
+
+
+def test_what_is_gone_when_it_is_done_has_its_result_all_the_same(source: Source) -> None:
+    results = Results(["text"])
+    results.prepare(source)
+    source.path.unlink()
+    (path,) = results.write(source, HEARD)
+    assert path.read_text(encoding="utf-8") == "Grüß Gott.\n"
 
 
 def test_a_missing_recording_has_no_current_results(source: Source) -> None:
