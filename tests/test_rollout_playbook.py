@@ -191,6 +191,32 @@ def test_where_a_host_is_drained_is_remembered_until_that_gateway_is_back(fleet:
     assert fleet.states()["kitchen"] == "ready"
 
 
+def test_each_of_two_gateways_gives_a_host_nothing_while_it_is_changed(fleet: Fleet) -> None:
+    fleet.second_gateway("spire")
+    status, said = fleet.run("rollout", **NEW)
+    assert status == 0, said
+    assert versions(fleet) == ["0.2.0"] * 3
+    for gateway in ("", "spire"):
+        log = fleet.gateway_log(gateway)
+        assert log.index("drain kitchen") < log.index("ready kitchen") < min(log.index("drain office"), log.index("drain attic"))
+        assert fleet.states(gateway) == dict.fromkeys(fleet.names, "ready")
+    # One of them is lost while a host is changed: what is bad goes all the same, and the other gives that host requests again.
+    fleet.mark("kitchen", "spoilt", "0.3.0+deb12u1\n")
+    fleet.mark("kitchen", "cuts", "-spire")
+    status, said = fleet.run("rollout", hailo_whisper_version="0.3.0")
+    assert status == 2, said
+    assert summary(said)["kitchen"][2] == "rolled back"
+    assert versions(fleet) == ["0.2.0"] * 3
+    assert fleet.ledger("kitchen")["drained"] == ["spire"]
+    assert (fleet.states()["kitchen"], fleet.states("spire")["kitchen"]) == ("ready", "drain")
+    # Back, it is told too.
+    (fleet.folder / "cut-spire").unlink()
+    status, said = fleet.run("rollback", "--limit", "kitchen,hailo_whisper_gateway")
+    assert status == 0, said
+    assert fleet.ledger("kitchen")["drained"] == []
+    assert fleet.states("spire") == fleet.states() == dict.fromkeys(fleet.names, "ready")
+
+
 def test_a_canary_that_fails_while_it_is_watched_goes_back(fleet: Fleet) -> None:
     fleet.mark("office", "deaf")
     status, said = fleet.run("rollout", **NEW, hailo_whisper_rollout_canaries=["office"], hailo_whisper_rollout_soak_seconds=9)

@@ -80,7 +80,7 @@ def drainable(asked: Iterable[Mapping[str, Any]], host: str, ours: Sequence[str]
 
 
 def silent(asked: Iterable[Mapping[str, Any]]) -> list[str]:
-    """The gateways that could not be asked."""
+    """The gateways that could not be asked, or did not do what they were asked."""
     return [each["item"] for each in asked if _is_silent(each)]
 
 

@@ -29,7 +29,7 @@ PROGRAMS = {
 }
 GATEWAY = """
 import json, os, sys
-path = {path!r}
+path = {path!r} + os.environ.get("PLAYED_GATEWAY", "")
 states = json.load(open(path))
 command = sys.argv[1]
 if command == "status":
@@ -67,7 +67,7 @@ ROLES: dict[str, list[dict[str, Any]]] = {
             "name": "Install",
             "ansible.builtin.shell": {
                 "cmd": "echo hailo-whisper {{ hailo_whisper_version }}" + SUFFIX + " installed >{{ rollout_root }}/status; "
-                "touch {{ rollout_root }}/installing; [ ! -e {{ rollout_root }}/cuts ] || touch {{ rollout_root }}/../cut; while [ -e {{ rollout_root }}/wait ]; do sleep 0.1; done"
+                "touch {{ rollout_root }}/installing; [ ! -e {{ rollout_root }}/cuts ] || touch {{ rollout_root }}/../cut$(cat {{ rollout_root }}/cuts); while [ -e {{ rollout_root }}/wait ]; do sleep 0.1; done"
             },
         },
     ],
@@ -158,7 +158,7 @@ class Fleet:
             },
             "hailo_whisper_gateway": {
                 "hosts": {
-                    # Refuses ssh while there is `cut`, which is made where a host that has `cuts` is installed on.
+                    # Refuses ssh while there is `cut`, which is made where a host that has `cuts` is installed on; what is in that is added to the name.
                     "tower": {
                         "ansible_connection": f"{{{{ 'ssh' if '{folder}/cut' is exists else 'local' }}}}",
                     }
@@ -199,6 +199,17 @@ class Fleet:
         path.write_text(text)
         return path
 
+    def second_gateway(self, name: str) -> None:
+        """Another gateway in front of the same hosts, which refuses ssh while there is `cut-NAME`."""
+        (self.folder / f"states-{name}").write_text(json.dumps(dict.fromkeys(self.names, "ready")))
+        # Both are this machine: by its shell the played program knows which of them it is asked at.
+        shell = self.folder / f"shell-{name}"
+        shell.write_text(f'#!/bin/sh\nPLAYED_GATEWAY=-{name} exec /bin/sh "$@"\n')
+        shell.chmod(0o755)
+        connection = f"{{{{ 'ssh' if '{self.folder}/cut-{name}' is exists else 'local' }}}}"
+        hosts = self.inventory["hailo_whisper_gateway"]["hosts"]
+        hosts[name] = {"ansible_connection": connection, "ansible_shell_executable": str(shell)} | NOBODY
+
     @contextlib.contextmanager
     def serving(self) -> Iterator[None]:
         """Have all of them say that they are ready, where before nobody listened."""
@@ -224,16 +235,20 @@ class Fleet:
         found: dict[str, Any] = json.loads(path.read_text()) if path.exists() else {}
         return found
 
-    def states(self) -> dict[str, str]:
-        found: dict[str, str] = json.loads((self.folder / "states").read_text())
+    def states(self, gateway: str = "") -> dict[str, str]:
+        """At the first gateway, or at the second of that name."""
+        found: dict[str, str] = json.loads(self._states(gateway).read_text())
         return found
+
+    def _states(self, gateway: str) -> Path:
+        return self.folder / (f"states-{gateway}" if gateway else "states")
 
     def drain(self, name: str) -> None:
         """As an administrator does by hand."""
         (self.folder / "states").write_text(json.dumps(self.states() | {name: "drain"}))
 
-    def gateway_log(self) -> list[str]:
-        path = self.folder / "states.log"
+    def gateway_log(self, gateway: str = "") -> list[str]:
+        path = Path(f"{self._states(gateway)}.log")
         return path.read_text().splitlines() if path.exists() else []
 
     def start(self, playbook: str, *arguments: str, **variables: Any) -> "subprocess.Popen[str]":
