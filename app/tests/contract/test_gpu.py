@@ -43,7 +43,7 @@ def loaded(model: Path, compute_type: str) -> CTranslate2Engine:
     return engine
 
 
-@pytest.mark.parametrize("compute_type", ["auto", "int8", "int8_float16", "float16", "float32"])
+@pytest.mark.parametrize("compute_type", ["auto", "int8", "int8_float16", "int8_bfloat16", "float16", "bfloat16", "float32"])
 def test_it_hears_the_clip_in_every_format_that_it_computes_in(
     model: Path, speech: Samples, clip_text: str, compute_type: str
 ) -> None:

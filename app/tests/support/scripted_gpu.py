@@ -20,6 +20,8 @@ from hailo_whisper.engines.warm_up import clip_text
 from hailo_whisper.models import weights
 
 ENGINE = "scripted_gpu:ScriptedGpu"
+FROM_ARRAY = ctranslate2.StorageView.from_array
+"""CTranslate2's own, which the fakes stand in for."""
 
 NO_MEMORY = "CUDA failed with error out of memory"
 LEFT_OVER = "parallel_for failed: cudaErrorInvalidDevice: invalid device ordinal"
@@ -30,7 +32,8 @@ NO_CUBLAS = "Library libcublas.so.12 is not found or cannot be loaded"
 NO_CUDNN = "Unable to load any of {libcudnn_ops.so.9.1.0, libcudnn_ops.so.9.1, libcudnn_ops.so.9, libcudnn_ops.so}"
 NODES = tuple(Node(f"/dev/{name}", "root", "root", 0o666, True) for name in ("nvidia0", "nvidiactl", "nvidia-uvm"))
 WHOLE = nvidia.Nvidia((), NODES, "550.1", (), {})
-TYPES = ("float32", "float16", "int8", "int8_float32", "int8_float16")
+TYPES = ("float32", "float16", "bfloat16", "int8", "int8_float32", "int8_float16", "int8_bfloat16")
+"""Of an Ampere or newer."""
 LARGE = weights.Shape(1_543_000_000, 1280, 32)
 """large-v3."""
 
@@ -77,6 +80,11 @@ class GpuWhisper(FakeWhisper):
         self.batches: list[int] = []
         self.answer = lambda _, asked: result(clip_text())
         self._left = False
+
+    def encode(self, features: Any, *, to_cpu: bool) -> Any:
+        encoded = super().encode(features, to_cpu=to_cpu)
+        # As CTranslate2 gives it: in the format that it computes in, of which numpy does not know this one.
+        return FROM_ARRAY(encoded).to(ctranslate2.DataType.bfloat16) if "bfloat16" in self.compute_type else encoded
 
     def generate(self, encoded: Any, prompts: list[list[int]], **asked: Any) -> list[Any]:
         gpu, seconds = read(self.folder), encoded.shape[0] * encoded.shape[1] / 50

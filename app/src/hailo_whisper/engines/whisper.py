@@ -108,7 +108,11 @@ class Whisper:
 
         view = ctranslate2.StorageView.from_array(padded(features, round(context * FRAMES))[None])
         # numpy sees no memory of a GPU; where the model is on the CPU, nothing is copied for it.
-        return np.asarray(self._model.model.encode(view, to_cpu=True))
+        encoded = self._model.model.encode(view, to_cpu=True)
+        # Nor has it that format. CTranslate2 brings what it is handed back into the one that it computes in.
+        if encoded.dtype == ctranslate2.DataType.bfloat16:
+            encoded = encoded.to(ctranslate2.DataType.float32)
+        return np.asarray(encoded)
 
     def detect(self, encoded: Encoded) -> str:
         """The language of a window, as an ISO 639-1 code."""

@@ -124,6 +124,14 @@ def test_a_compute_type_that_the_card_lacks(on_a_gpu: CTranslate2Engine, tmp_pat
         on_a_gpu.load(ModelConfig(tmp_path, wanted, 2, device="cuda"))
 
 
+@pytest.mark.parametrize("compute_type", scripted_gpu.TYPES)
+def test_every_format_of_numbers_is_one_that_it_works_in(on_a_gpu: CTranslate2Engine, tmp_path: Path, compute_type: str) -> None:
+    on_a_gpu.load(ModelConfig(tmp_path, compute_type, 2, device="cuda"))
+    (heard,) = on_a_gpu.transcribe([sound(2)], Options(language=None, beam=1, words=True))
+    assert heard.segments
+    assert heard.segments[0].words
+
+
 def test_a_gpu_that_is_not_there(on_a_gpu: CTranslate2Engine, tmp_path: Path) -> None:
     for count, there in ((1, "the only GPU is number 0"), (2, "the GPUs are numbers 0 to 1")):
         Gpu(count=count).write(tmp_path)
