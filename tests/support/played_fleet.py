@@ -28,8 +28,11 @@ PROGRAMS = {
     "systemctl": '[ "$1" = is-active ] && echo active; echo "systemctl $*" >>"$ROOT/log"',
 }
 GATEWAY = """
-import json, os, sys
+import fcntl, json, os, sys
 path = {path!r} + os.environ.get("PLAYED_GATEWAY", "")
+# Several hosts of a batch are put back at the same time.
+lock = open(path + ".lock", "w")
+fcntl.flock(lock, fcntl.LOCK_EX)
 states = json.load(open(path))
 command = sys.argv[1]
 if command == "status":
@@ -38,7 +41,9 @@ elif "--wait" in sys.argv and os.path.exists(path + ".hangs") and command == "dr
     sys.exit("hailo-whisper-gateway: it is drained, and still has 2 requests after 1 s.")
 else:
     states[sys.argv[2]] = command
-    json.dump(states, open(path, "w"))
+    with open(path + ".new", "w") as stream:
+        json.dump(states, stream)
+    os.replace(path + ".new", path)
     print(command, sys.argv[2], file=open(path + ".log", "a"))
 """
 SERVED = "{{ lookup('ansible.builtin.file', rollout_root ~ '/status').split()[1] }}"

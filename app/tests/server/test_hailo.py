@@ -136,10 +136,10 @@ class TestHanging:
 
     async def test_a_device_that_hangs_while_loading(self, device: Device, hef: Path) -> None:
         device.tell("load hang")
-        async with serving(hef, engine=ENGINE, patience=replace(AMPLE, load=1.5)) as served:
+        async with serving(hef, engine=ENGINE, patience=replace(AMPLE, load=5)) as served:
             began = time.monotonic()
             await served.until_state("failed")
-            assert time.monotonic() - began < 1.5 + 2
+            assert time.monotonic() - began < 5 + 5
             assert "did not answer within" in (await served.readiness())[1]["reason"]
             device.tell()
             (hef.parent / "touched").touch()

@@ -78,9 +78,9 @@ def test_a_slow_upload_that_goes_on_is_taken(impatient_server: ServerProcess, cl
     connection = _connect(impatient_server)
     connection.sendall(head)
     # Twice as long as the server waits for the next part of it.
-    for at in range(0, len(body), len(body) // 8):
-        connection.sendall(body[at : at + len(body) // 8])
-        time.sleep(STALL / 4)
+    for at in range(0, len(body), len(body) // 32):
+        connection.sendall(body[at : at + len(body) // 32])
+        time.sleep(STALL / 16)
     reply = _everything(connection)
     assert reply.startswith(b"HTTP/1.1 200 ")
     assert clip_words.encode() in reply

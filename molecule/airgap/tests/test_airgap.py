@@ -38,9 +38,10 @@ def test_the_service_is_the_bundle_s_package(host: Host) -> None:
 
 
 def test_apt_keeps_to_the_bundle_without_waiting(host: Host) -> None:
+    # It tries to connect for half a minute and longer where nobody answers.
     before = time.monotonic()
     host.check_output(f"{OWN} apt-get update --error-on=any")
-    assert time.monotonic() - before < 10
+    assert time.monotonic() - before < 25
     assert "hailo-whisper" in host.check_output(f"{OWN} apt-cache policy hailo-whisper")
     # For everybody else, apt is as it was.
     assert host.check_output("apt-config shell parts Dir::Etc::SourceParts") == "parts='sources.list.d'"

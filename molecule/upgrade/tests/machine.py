@@ -43,9 +43,9 @@ class Machine:
         self.host.check_output(
             f"systemd-run --quiet --collect --unit=killed sh -c '{APT} {installation(version, KEEP)} </dev/null'"
         )
-        self.host.check_output(f"timeout 60 sh -c 'until {when}; do sleep 0.05; done'")
-        # By its name alone, for dpkg-deb is another.
-        self.host.check_output("kill -KILL $(pgrep --oldest --exact dpkg)")
+        # In one command, for what comes next is soon over. dpkg by its name alone, for dpkg-deb is another.
+        kill = "kill -KILL $(pgrep --oldest --exact dpkg)"
+        self.host.check_output(f"timeout 60 sh -c 'until {when}; do sleep 0.05; done; {kill}'")
         self.host.check_output("timeout 60 sh -c 'while systemctl --quiet is-active killed.service; do sleep 0.1; done'")
 
     def state(self) -> str:

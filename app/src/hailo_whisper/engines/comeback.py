@@ -181,7 +181,7 @@ class Comeback:
                     await post.promises.over()
             except TimeoutError:
                 try:
-                    await handle.ping(pauses.PING)
+                    await handle.ping(pauses.ANSWER)
                 except (ChildDied, ChildTimeout) as error:
                     self._drop()
                     self.lost()

@@ -1,7 +1,9 @@
-"""How many seconds lie between one look at something and the next."""
+"""How many seconds lie between one look at something and the next, or between a question and its answer."""
 
 PING = 5.0
 """Between two questions to an idle worker whether it still answers."""
+ANSWER = 5.0
+"""Until an idle worker has answered, at most."""
 LOOK = 2.0
 """Between two looks at the models' folders, while there is no worker because of them, or another model's."""
 ROOM = 0.1

@@ -97,7 +97,7 @@ class Watch:
             post.set(State.UNLOADED, None)
         elif now - post.answered >= pauses.PING:
             try:
-                await handle.ping(pauses.PING)
+                await handle.ping(pauses.ANSWER)
                 post.answered = time.monotonic()
             except (ChildDied, ChildTimeout) as error:
                 log.error("the idle worker does not answer: %s", error)

@@ -116,7 +116,8 @@ def test_a_pull_that_is_stopped_is_gone_on_with(
 
 def test_two_pulls_at_once_fetch_once(start: Callable[[], "subprocess.Popen[str]"], hub: Hub, store: Store) -> None:
     def slow(request: Request) -> None:
-        time.sleep(1)
+        # Until the other has come as far as the lock.
+        time.sleep(5)
         right(request)
 
     hub.otherwise = slow

@@ -11,6 +11,7 @@ from types import SimpleNamespace
 
 import pytest
 from playing_hub import Answer, Hub, Request, cut, drip, page, playing, right, sends, silent, stall, status, without_ranges
+from polling import until
 
 from hailo_whisper.models.catalog import File
 from hailo_whisper.models.placement import PlacementFailed
@@ -270,6 +271,8 @@ class TestMany:
     @pytest.mark.parametrize("parallel", [1, 4])
     def test_so_many_come_at_a_time(self, hub: Hub, into: Path, work: Path, parallel: int) -> None:
         def slow(request: Request) -> None:
+            # Until as many have come as may, and a moment longer, for one too many.
+            until(lambda: hub.most >= parallel)
             time.sleep(0.1)
             right(request)
 
@@ -296,7 +299,8 @@ class TestMany:
         hub.scripts["file0"] = [stall(100_000, 5)]
 
         def late(request: Request) -> None:
-            time.sleep(0.2)
+            part = items[0].part(work)
+            until(lambda: part.exists() and part.stat().st_size == 100_000)
             status(404)(request)
 
         hub.scripts["file1"] = [late]
