@@ -336,14 +336,14 @@ def test_a_wheel_that_fits_is_taken(check: Check) -> None:
     [
         ("cpu", {}, {}),
         ("hailo", {}, {}),
-        ("nvidia", {}, {"model": {"compute_type": "int8_float16", "workers": 2}}),
+        ("nvidia", {}, {"model": {"compute_type": "auto"}}),
         ("cpu", {"hailo_whisper_accelerator": "cpu"}, {"engine": {"kind": "ctranslate2"}}),
         ("hailo", {"hailo_whisper_accelerator": "hailo"}, {"engine": {"kind": "hailo"}}),
         ("hailo", {"hailo_whisper_accelerator": "hailo", "hailo_whisper_accelerator_later": True}, {}),
         (
             "nvidia",
             {"hailo_whisper_accelerator": "nvidia"},
-            {"engine": {"kind": "cuda"}, "model": {"compute_type": "int8_float16", "workers": 2}},
+            {"engine": {"kind": "cuda"}, "model": {"compute_type": "auto"}},
         ),
     ],
     ids=str,

@@ -58,6 +58,8 @@ def test_the_compose_files(project: Path, tmp_path: Path, added: list[str]) -> N
     names = told("from hailo_whisper.settings import names; print(' '.join(names()))")
     assert len(names) > 20
     assert set(service["environment"]) - {"PYTHONPATH"} <= {*names} | CONTAINERS
+    # Every card computes in that; int8_float16 keeps one of before 2017 from ever being ready.
+    assert service["environment"].get("HAILO_WHISPER_MODEL_COMPUTE_TYPE") == ("auto" if "nvidia" in added else None)
 
 
 def test_a_hailo_needs_to_be_told_of_its_group_and_its_version(project: Path) -> None:

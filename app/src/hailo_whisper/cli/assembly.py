@@ -64,8 +64,8 @@ def prepare(launch: Launch) -> None:
 
 def _launch(settings: Settings, kind: str | None, chosen: str, warm_up: WarmUp, offered: str | None = None) -> Launch:
     model = settings.model
-    if kind == engines.CPU != settings.engine.kind and "float16" in model.compute_type:
-        # These were set for a GPU, which is not there, or has failed: no CPU computes in that format.
+    if kind == engines.CPU != settings.engine.kind and (settings.engine.kind == "cuda" or "float16" in model.compute_type):
+        # These were set for a GPU, which is not there, or has failed: no CPU computes in float16.
         model = model.model_copy(update={"compute_type": "int8", "workers": 0})
     further = Path(settings.models.catalog)
 

@@ -61,7 +61,7 @@ class Model(Section):
     ] = Field(
         "int8",
         description="Number format that the engine computes in; one that the processor lacks is refused by name. auto: the fastest that it has. "
-        "default: that of the model's files. On an NVIDIA GPU int8_float16 takes the least memory.",
+        "default: that of the model's files. On an NVIDIA GPU int8_float16 takes the least memory, and auto takes it where the GPU has it.",
     )
     threads: int = Field(
         0, ge=0, le=1024, description="Threads of the engine, all of its batches together. 0: one for each core."

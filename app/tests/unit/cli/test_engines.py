@@ -119,12 +119,13 @@ class TestFallback:
         with clip.waveform, pytest.raises(ModelMissing):
             assembly.prepare(assembly.launch(_settings(tmp_path, engine={"kind": "hailo"}), None, clip))
 
-    def test_a_gpu_has_the_same_files_in_a_form_that_a_cpu_computes_in(self, tmp_path: Path) -> None:
-        model = {"name": "small", "compute_type": "int8_float16", "workers": 3, "path": str(tmp_path)}
+    @pytest.mark.parametrize("compute_type", ["int8_float16", "bfloat16", "auto", "float32"])
+    def test_a_gpu_has_the_same_files_in_a_form_that_a_cpu_computes_in(self, tmp_path: Path, compute_type: str) -> None:
+        model = {"name": "small", "compute_type": compute_type, "workers": 3, "path": str(tmp_path)}
         launch = self._launch(tmp_path, "cuda", model=model)
         assert launch.stand_in
         assert (launch.workers, launch.stand_in.workers) == (3, 0)
-        assert (launch.compute_type, launch.stand_in.compute_type) == ("int8_float16", "int8")
+        assert (launch.compute_type, launch.stand_in.compute_type) == (compute_type, "int8")
         assert (launch.device, launch.stand_in.device) == ("cuda", "cpu")
         assert launch.processor == "the NVIDIA GPU"
 
@@ -171,6 +172,7 @@ class TestCuda:
         [
             ("auto", "int8_float16", ("int8", 0)),
             ("auto", "float32", ("float32", 3)),
+            ("auto", "auto", ("auto", 3)),
             # Whoever insists on the CPU is told that it cannot.
             ("ctranslate2", "int8_float16", ("int8_float16", 3)),
         ],

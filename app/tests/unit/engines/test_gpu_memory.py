@@ -1,5 +1,8 @@
 """What Whisper needs of a GPU, by calculation; nobody has measured it."""
 
+import re
+from pathlib import Path
+
 import pytest
 from scripted_gpu import LARGE
 
@@ -14,6 +17,18 @@ def test_large_v3_fits_into_6_gb_with_two_lanes_and_the_express() -> None:
     free = 6 * GB - gpu_memory.PROCESS - gpu_memory.of_weights(LARGE, "int8_float16")
     assert gpu_memory.seconds(free, LARGE, "int8_float16", lanes=3) > 20, "a window of windows.longest_seconds in each of them"
     assert gpu_memory.least(LARGE, "int8_float16") < 4 * GB
+
+
+def test_the_docs_have_what_it_takes_in_each_format() -> None:
+    text = (Path(__file__).parents[4] / "docs/nvidia.md").read_text()
+    of_cards = re.findall(r"^\| [\d.]+ .*\| `(\w+)` \| ([\d.]+) GB \|", text, re.MULTILINE)
+    assert {compute_type for compute_type, _ in of_cards} == {"int8_float16", "int8_float32", "float32"}, "all that auto may be"
+    named, told = (re.search(rf"^\| {row} \|(.*) \|$", text, re.MULTILINE) for row in ("model", "`large-v3`"))
+    assert named
+    assert told
+    table = zip(re.findall(r"`(\w+)`", named[1]), re.findall(r"([\d.]+) GB", told[1]), strict=True)
+    for compute_type, gigabytes in [*of_cards, *table]:
+        assert gigabytes == f"{gpu_memory.least(LARGE, compute_type) / GB:.1f}", compute_type
 
 
 def test_the_catalog_has_the_same_large_v3() -> None:
