@@ -1,4 +1,4 @@
-"""Small files of the kernel and of the system, read so that one that is missing or hidden is no trouble."""
+"""Files of the kernel and of the system, read so that one that is missing or hidden is no trouble."""
 
 from contextlib import suppress
 from pathlib import Path
@@ -13,6 +13,16 @@ def text(path: Path) -> str | None:
             return stream.read(LARGEST).strip()
     except OSError:
         return None
+
+
+def code(path: Path) -> bytes:
+    """What a library or program is made for: the class and the processor that ELF's header names; nothing for a file that has none, or cannot be read."""
+    try:
+        with path.open("rb") as stream:
+            header = stream.read(20)
+    except OSError:
+        return b""
+    return header[4:6] + header[18:20] if header.startswith(b"\x7fELF") else b""
 
 
 def matching(folder: Path, *patterns: str) -> list[Path]:

@@ -16,7 +16,7 @@ from .. import installation
 from ..installation import in_house, in_image
 from . import accounts
 from .asking import PYTHON, asked
-from .files import matching, text
+from .files import code, matching, text
 from .lack import Lack
 from .nodes import Node, nodes
 
@@ -45,6 +45,7 @@ DEFAULT = (
 """Where libraries lie beside what the loader's configuration names; the first is where the role and the packages put them."""
 GIVEN = "`--gpus all`, or compose.nvidia.yml, lets the container have it, where the host has the driver and the NVIDIA Container Toolkit"
 ASK_IT = "`nvidia-smi` and `dmesg | grep NVRM` tell more"
+PROCESS = Path("/proc/self/exe")
 SECONDS = 20.0
 
 
@@ -151,8 +152,13 @@ def libraries(root: Path, packages: Path | None = None, environ: Mapping[str, st
     """Where each library lies that CTranslate2 needs for CUDA: in a wheel of the venv first, then where the loader looks."""
     wheels = packages or Path(sysconfig.get_path("purelib"))
     needed = [LIBCUDA, CUBLASLT, CUBLAS, *(CUDNN_PARTS if matching(wheels / "ctranslate2.libs", "libcudnn*") else [])]
-    folders = [*matching(wheels / "nvidia", "*/lib"), *_loader(root, environ)]
-    return {name: next((str(folder / name) for folder in folders if (folder / name).exists()), None) for name in needed}
+    folders, own = [*matching(wheels / "nvidia", "*/lib"), *_loader(root, environ)], code(PROCESS)
+
+    def fits(library: Path) -> bool:
+        # As the loader does, which passes over those of other processors: a host for games has the driver's libraries of 32 bits too.
+        return library.exists() and (code(library) or own) == own
+
+    return {name: next((str(folder / name) for folder in folders if fits(folder / name)), None) for name in needed}
 
 
 def probe(seconds: float = SECONDS, command: tuple[str, ...] | None = None) -> Probe:

@@ -88,6 +88,26 @@ def test_libraries_where_the_role_puts_them(machine: FakeMachine, packages: Path
     assert nvidia.lacking(_survey(machine, packages)) is None
 
 
+@pytest.mark.parametrize("named", [True, False], ids=["as the loader is told", "by default"])
+def test_libraries_of_other_processors_are_passed_over(machine: FakeMachine, packages: Path, named: bool) -> None:
+    machine.nvidia()
+    if named:
+        for triplet in ("i386-linux-gnu", "x86_64-linux-gnu"):
+            machine.write(f"etc/ld.so.conf.d/{triplet}.conf", f"/usr/lib/{triplet}\n")
+    own = Path("/proc/self/exe").read_bytes()[:64]
+    foreign = {"class": own[:4] + bytes([3 - own[4]]) + own[5:], "processor": own[:18] + b"\xfe\xca" + own[20:]}
+    right = machine.root / "usr/lib/x86_64-linux-gnu/libcuda.so.1"
+    right.write_bytes(own)
+    wrong = machine.write("usr/lib/i386-linux-gnu/libcuda.so.1", "")
+    for header in foreign.values():
+        wrong.write_bytes(header)
+        assert _survey(machine, packages).libraries["libcuda.so.1"] == str(right)
+    right.unlink()
+    assert "libcuda.so.1 is missing: install libcuda1" in str(nvidia.lacking(_survey(machine, packages))), (
+        "as if it were not there"
+    )
+
+
 def test_cudnn_is_needed_where_ctranslate2_was_built_with_it(machine: FakeMachine, packages: Path) -> None:
     machine.nvidia()
     (packages / "ctranslate2.libs").mkdir()
