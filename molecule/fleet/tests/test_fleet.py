@@ -201,7 +201,7 @@ def test_it_tells_prometheus_of_its_machines_and_its_certificate() -> None:
     for line in (
         f'haproxy_server_status{{proxy="appliances",server="{NODES[0]}",state="UP"}} 1',
         'haproxy_backend_status{proxy="appliances",state="UP"} 1',
-        'haproxy_frontend_http_responses_total{proxy="gateway",code="5xx"} ',
+        'haproxy_backend_http_responses_total{proxy="appliances",code="5xx"} ',
         "haproxy_process_max_connections 4000",
     ):
         assert line in told
