@@ -1,6 +1,7 @@
 """What a roll-out keeps of a host and puts back: the module hailo_whisper_rollout (roles/rollout)."""
 
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -219,6 +220,12 @@ def test_a_place_that_cannot_be_written_to_is_named(host: Host) -> None:
     assert host.refused("begin", entry={"to": "2.0"}) == (
         f"{path} could not be read or written (File exists). Mend that, and run the playbook again."
     )
+
+
+def test_a_snapshot_that_only_root_may_read_is_not_said_to_be_missing(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "geteuid", lambda: 1000)
+    assert host.refused("look", root="/").startswith("Root is needed on this host. Run ansible-playbook with --become")
+    assert host.call("look")["snapshot"] is None
 
 
 def test_pip_and_venv_write_into_no_file_that_is_kept(host: Host, tmp_path: Path) -> None:

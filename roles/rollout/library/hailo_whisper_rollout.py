@@ -10,6 +10,7 @@ configuration.
 Its parts are in module_utils/hailo_whisper_rollout: Ansible sends them along, as one program.
 """
 
+import os
 from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
@@ -51,7 +52,14 @@ def main():
 
 def look(kept, module):
     """What there is."""
-    machine, snapshot = kept.machine, kept.snapshot()
+    machine = kept.machine
+    if os.geteuid() != 0 and str(machine.root) == "/":
+        # What only root may read would look as if it were not there.
+        raise Refused(
+            "Root is needed on this host. Run ansible-playbook with --become (and --ask-become-pass), or set ansible_become or ansible_user for it in "
+            "the inventory."
+        )
+    snapshot = kept.snapshot()
     ledger = Ledger(machine)
     unfinished = ledger.unfinished(snapshot)
     lacking = kept.lacking(snapshot["packages"] if unfinished else machine.packages())
