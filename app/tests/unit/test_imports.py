@@ -20,13 +20,14 @@ LOCK = Path(__file__).parents[2] / "requirements" / "server.lock"
 ALLOWED = {
     "failure": set[str](),
     "installation": set[str](),
+    "control_groups": set[str](),
     "hef": {"failure"},
     "retry_after": set[str](),
     "settings": {"failure"},
-    "service": {"failure", "settings", "__version__"},
+    "service": {"failure", "settings", "control_groups", "__version__"},
     "speech": {"failure", "service.channel", "service.child", "service.metrics", "service.sandbox"},
     "formats": {"speech.transcript", "speech.languages"},
-    "accelerators": {"installation"},
+    "accelerators": {"installation", "control_groups"},
     # What a model consists of and what brings it, and Whisper's own tokenizer, are the models' business wherever they are needed.
     "engines": {
         "failure",

@@ -7,12 +7,12 @@ docs/speed.md for what that costs and gains.
 
 import contextlib
 import itertools
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 
+from ..accelerators import cpu
 from ..speech.transcript import Segment, WindowResult, Word
 from ..speech.waveform import RATE, Samples
 from . import alignment, cuda
@@ -100,7 +100,7 @@ class CTranslate2Engine:
 
     def load(self, config: ModelConfig) -> None:
         """Load the folder's model, from nowhere else. Raises Trouble when the device cannot be used as it is to be."""
-        threads = config.threads or len(os.sched_getaffinity(0))
+        threads = config.threads or cpu.cores()
         self._config = config
         path, device, index = config.path, config.device, config.device_index
         self._lanes = config.workers or (GPU_LANES if device == "cuda" else lanes(threads))

@@ -2,18 +2,18 @@
 
 import contextlib
 import os
-from collections.abc import Iterator
 from pathlib import Path
 
+from ..control_groups import limits
+
 MB = 1_000_000
-GROUPS = Path("/sys/fs/cgroup")
 COUNTED = Path("/proc/vmstat")
 
 
 def machine_mb() -> int:
     """Memory that the service may have, in MB: the machine's, or what the strictest of its control groups allows."""
     whole = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    return min([whole, *_limits(Path("/proc/self/cgroup"), GROUPS)]) // MB
+    return min([whole, *(int(text) for text in limits("memory.max") if text.isdigit())]) // MB
 
 
 def resident(pid: int) -> int:
@@ -33,23 +33,3 @@ def shortages() -> int:
             if name == "oom_kill":
                 return int(count)
     return 0
-
-
-def _limits(own: Path, groups: Path) -> Iterator[int]:
-    """The limits of the process's group and of those above it (cgroup v2), in bytes."""
-    try:
-        (line,) = [line for line in own.read_text(encoding="utf-8").splitlines() if line.startswith("0::/")]
-    # Without such groups there is no limit of theirs.
-    except (OSError, ValueError):
-        return
-    group = groups / line.removeprefix("0::/")
-    for folder in (group, *group.parents):
-        if not folder.is_relative_to(groups):
-            return
-        try:
-            text = (folder / "memory.max").read_text(encoding="ascii").strip()
-        # The root has none.
-        except OSError:
-            continue
-        if text.isdigit():
-            yield int(text)

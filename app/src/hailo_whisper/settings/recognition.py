@@ -64,7 +64,10 @@ class Model(Section):
         "default: that of the model's files. On an NVIDIA GPU int8_float16 takes the least memory, and auto takes it where the GPU has it.",
     )
     threads: int = Field(
-        0, ge=0, le=1024, description="Threads of the engine, all of its batches together. 0: one for each core."
+        0,
+        ge=0,
+        le=1024,
+        description="Threads of the engine, all of its batches together. 0: one for each core that it may use, of which a quota of CPU time leaves fewer.",
     )
     workers: int = Field(
         0,

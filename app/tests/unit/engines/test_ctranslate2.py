@@ -10,6 +10,7 @@ import pytest
 from fake_whisper import BEGIN, FakeTokenizer, FakeWhisper, sound
 from faster_whisper.feature_extractor import FeatureExtractor
 
+from hailo_whisper.accelerators import cpu
 from hailo_whisper.engines import cuda
 from hailo_whisper.engines.ctranslate2 import CTranslate2Engine, lanes
 from hailo_whisper.engines.engine import Capabilities, ModelConfig, Options
@@ -115,7 +116,7 @@ def test_lanes_share_the_threads(threads: int, expected: int) -> None:
 
 
 def test_no_threads_means_one_for_each_core(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("os.sched_getaffinity", lambda _: set(range(8)))
+    monkeypatch.setattr(cpu, "cores", lambda: 8)
     engine = CTranslate2Engine()
     engine.load(ModelConfig(tmp_path, "int8", 0))
     how = engine._whisper._model.how
