@@ -414,7 +414,7 @@ def test_a_device_that_is_taken_away_while_it_runs(
         (
             "empty",
             [],
-            "The model tiny.en is not in /data/models. Pull it on the host (`hailo-whisper models pull tiny.en --dest FOLDER`) and mount FOLDER at "
+            "The model tiny.en is not in /data/models, nor in the cache /data/cache. Pull it on the host (`hailo-whisper models pull tiny.en --dest FOLDER`) and mount FOLDER at "
             "/data/models.",
         ),
         ("closed", [], "may not be read by this user (number 11437). Run the container as the user whom it belongs to"),

@@ -9,6 +9,7 @@ import yaml
 from hailo_whisper.models import catalog
 from hailo_whisper.models.store import Store, write_manifest
 
+REVISION = "0123456789abcdef0123456789abcdef01234567"
 MEMORY_MB = 500
 """What each of them says that it needs."""
 
@@ -31,7 +32,9 @@ def write_catalog(folder: Path, *names: str, engine: str = "ctranslate2") -> Non
             "languages": ["en"],
             "memory_mb": MEMORY_MB,
         }
-        family["models"].append(entry | {"files": files, "sources": {}})
+        family["models"].append(
+            entry | {"files": files, "sources": {"hub": {"repository": f"Fake/{name}", "revision": REVISION}}}
+        )
     folder.mkdir(exist_ok=True)
     (folder / f"{engine}.yaml").write_text(yaml.safe_dump(family))
 
@@ -51,3 +54,12 @@ def place(store: Store, name: str, script: str = "") -> Path:
     (folder / "script").write_text(script)
     write_manifest(folder, store.catalog.get(name), "a test")
     return folder.rename(store.root / name)
+
+
+def cache(folder: Path, name: str) -> Path:
+    """Put a model into a cache of the hub. Returns the folder with its files."""
+    snapshot = folder / f"models--Fake--{name}" / "snapshots" / REVISION
+    snapshot.mkdir(parents=True)
+    for file, data in content(name).items():
+        (snapshot / file).write_bytes(data)
+    return snapshot

@@ -7,14 +7,13 @@ from ..accelerators.machine import signs
 from ..engines.launch import Launch, Patience, WarmUp
 from ..engines.supervisor import Supervisor
 from ..failure import Failure
-from ..models import catalog, hefs
-from ..models.store import PACKAGED, Store
+from ..models import hefs
 from ..scheduling.lineup import Hosted
 from ..scheduling.scheduler import Scheduler
 from ..service import memory
 from ..service.metrics import Metrics
 from ..settings import Settings
-from . import engines
+from . import engines, stock
 from .choice import Choice, Finder, Finding
 
 CATALOG_ENGINES = {engines.CLASSES[engines.CPU]: "ctranslate2"}
@@ -72,7 +71,7 @@ def _launch(settings: Settings, kind: str | None, chosen: str, warm_up: WarmUp, 
     def choose() -> Finding:
         if kind == "hailo":
             return engines.hefs(settings)
-        store = Store(Path(settings.storage.models), catalog.load(extra=further), packaged=PACKAGED)
+        store = stock.store(settings)
         catalog_engine = CATALOG_ENGINES.get(chosen)
         if offered:
             return Choice(store, offered, engine=catalog_engine, most_mb=memory_mb(settings))

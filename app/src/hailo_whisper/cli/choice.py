@@ -10,7 +10,8 @@ from ..engines.launch import Found, fingerprint
 from ..failure import Failure
 from ..models import format as formats
 from ..models import hefs
-from ..models.store import Store, read_manifest
+from ..models.catalog import Model
+from ..models.store import Store
 from ..models.unusable import ModelUnusable
 
 PROCESS_MB = 200
@@ -74,7 +75,7 @@ class Choice:
             )
         folder = self._store.folder(model.name)
         self._unless_refused(folder, lambda: self._store.path(model.name))
-        return Found(model.name, folder, _weights_sum(folder), memory_mb=model.memory_mb, names=(model.name, *model.aliases))
+        return Found(model.name, folder, _weights_sum(model), memory_mb=model.memory_mb, names=(model.name, *model.aliases))
 
     def _own(self, folder: Path) -> Found:
         def check() -> None:
@@ -129,8 +130,7 @@ class HefChoice:
         if found.stored is None:
             return Found(self._name, found.path)
         model = self._store.model(found.stored)
-        folder = self._store.folder(model.name)
-        return Found(self._name, found.path, _weights_sum(folder), memory_mb=model.memory_mb, names=(model.name, *model.aliases))
+        return Found(self._name, found.path, _weights_sum(model), memory_mb=model.memory_mb, names=(model.name, *model.aliases))
 
     def _folders(self, architecture: str | None, genai: bool) -> list[Path]:
         """Where the model may appear, or change."""
@@ -177,10 +177,6 @@ class Finder:
         return self._choice.find()
 
 
-def _weights_sum(folder: Path) -> str | None:
-    """The sum of the largest file, which `Store.path` has just found to be as it was recorded."""
-    files = read_manifest(folder).get("files")
-    records = [record for record in files.values() if isinstance(record, dict)] if isinstance(files, dict) else []
-    largest = max(records, key=lambda record: record.get("size") or 0, default={})
-    recorded = largest.get("sha256")
-    return recorded if isinstance(recorded, str) else None
+def _weights_sum(model: Model) -> str | None:
+    """The sum of the largest file, which `Store.path` has just found to be right."""
+    return max(model.files.values(), key=lambda file: file.size or 0).sha256

@@ -5,24 +5,20 @@ import os
 import re
 import sys
 import tempfile
-from collections.abc import Mapping, MutableMapping
+from collections.abc import MutableMapping
 from pathlib import Path
 
 from ..failure import Failure
-from ..models import catalog, hub_cache
+from ..models import catalog
 from ..models.catalog import Catalog
-from ..models.cure import LET_IN
 from ..models.unusable import ModelUnusable
 from ..settings import SOURCE, names, strangers
 from . import serve
 
 MODEL, CACHE = "WHISPER_MODEL", "MODEL_CACHE_DIR"
-PATH, STORE, KEYS = "WHISPER_MODEL_PATH", "HAILO_WHISPER_STORAGE_MODELS", "HAILO_WHISPER_ACCESS_KEYS"
-NAME = "HAILO_WHISPER_MODEL_NAME"
+PATH, NAME, KEYS = "WHISPER_MODEL_PATH", "HAILO_WHISPER_MODEL_NAME", "HAILO_WHISPER_ACCESS_KEYS"
+LONG_PATH, HELD = "HAILO_WHISPER_MODEL_PATH", "HAILO_WHISPER_STORAGE_HUB_CACHE"
 SECRET = Path("/run/secrets/hailo-whisper-key")
-WEIGHTS = "model.bin"
-HUBS = ("huggingface/hub", "huggingface", "hub", "")
-"""Where in a mounted cache the hub's may lie: ~/.cache, HF_HOME and HF_HUB_CACHE are all called so."""
 LINE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}:.+")
 
 
@@ -52,40 +48,24 @@ def translate(environ: MutableMapping[str, str], known: Catalog, secret: Path, p
     """
     if wrong := strangers.refusals(environ, {**names(), MODEL: None, CACHE: None}):
         raise Failure("\n".join(f"environment: {sentence}" for sentence in wrong))
+    # Compose hands on what nobody has set as an empty word. It is no answer, and the file's stands.
+    for name in (PATH, NAME):
+        if environ.get(name) == "":
+            del environ[name]
     wanted, cache = environ.pop(MODEL, None), environ.pop(CACHE, None)
     if wanted:
-        if also := next((name for name in (PATH, NAME) if environ.get(name)), None):
+        if also := next((name for name in (PATH, LONG_PATH, NAME) if environ.get(name)), None):
             raise Failure(f"environment: both {MODEL} and {also} say which model it is. Take one of them away.")
         if wanted.startswith("/"):
             environ[PATH] = wanted
         else:
             environ[NAME] = _named(wanted, known)
-    if not environ.get(PATH) and (found := place(environ, known, cache)):
-        environ[PATH] = str(found)
+            # Or a folder that the file names would be served by that name.
+            environ[PATH] = ""
+    if cache is not None:
+        environ[HELD] = cache
     if KEYS not in environ and secret.exists():
         environ[KEYS] = str(_kept(secret, private))
-
-
-def place(environ: Mapping[str, str], known: Catalog, cache: str | None) -> Path | None:
-    """The folder of the named model in a mounted cache, where it is not in the folder of the models; None when it is in neither."""
-    name = environ.get(NAME) or "base"
-    stored = Path(environ.get(STORE, "/var/lib/hailo-whisper/models")) / name
-    try:
-        if not cache or (stored / WEIGHTS).exists():
-            return None
-    except OSError:
-        # There is something, and readiness says why it cannot be read.
-        return None
-    root = Path(cache)
-    try:
-        if (root / name / WEIGHTS).is_file():
-            return root / name
-        for hub in HUBS:
-            if name in known and (snapshot := hub_cache.find(hub_cache.snapshots(root / hub), known.get(name))):
-                return snapshot.folder
-    except OSError as error:
-        raise Failure(f"The cache {root} cannot be read: {error.strerror}. {LET_IN}") from None
-    return None
 
 
 def _named(wanted: str, known: Catalog) -> str:
@@ -127,8 +107,14 @@ def _kept(secret: Path, private: Path | None) -> Path:
             file=sys.stderr,
             flush=True,
         )
-    # Of this process alone, wherever files can be written at all.
-    keys = Path(tempfile.mkdtemp(prefix="hailo-whisper-", dir=private)) / "keys"
-    keys.touch(mode=0o600)
-    keys.write_text(f"{text}\n", encoding="utf-8")
+    try:
+        # Of this process alone, wherever files can be written at all.
+        keys = Path(tempfile.mkdtemp(prefix="hailo-whisper-", dir=private)) / "keys"
+        keys.touch(mode=0o600)
+        keys.write_text(f"{text}\n", encoding="utf-8")
+    except OSError as error:
+        raise Failure(
+            f"The key of {secret} has no place where it can be kept: {error.strerror or error}. Mount a folder in memory at /tmp: `--tmpfs /tmp`, `tmpfs:` in "
+            "compose, an `emptyDir` in Kubernetes."
+        ) from None
     return keys

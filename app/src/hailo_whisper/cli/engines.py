@@ -9,9 +9,8 @@ from types import MappingProxyType
 from ..accelerators import hailo
 from ..accelerators.machine import Machine, survey
 from ..failure import Failure
-from ..models import catalog
-from ..models.store import PACKAGED, Store
 from ..settings import Settings
+from . import stock
 from .choice import HefChoice
 
 log = logging.getLogger(__name__)
@@ -41,8 +40,9 @@ class Decision:
 
 def hefs(settings: Settings) -> HefChoice:
     """What finds the configured model for the NPU. Raises CatalogInvalid."""
-    store = Store(Path(settings.storage.models), catalog.load(extra=Path(settings.models.catalog)), packaged=PACKAGED)
-    return HefChoice(store, settings.model.name, path=settings.model.path, resources=Path(settings.hailo.resources))
+    return HefChoice(
+        stock.store(settings), settings.model.name, path=settings.model.path, resources=Path(settings.hailo.resources)
+    )
 
 
 def hef(settings: Settings) -> Path:

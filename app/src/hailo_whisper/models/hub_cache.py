@@ -8,7 +8,7 @@ models--OWNER--NAME/blobs/SUM               the bytes: by sha256 when they are l
 import hashlib
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,6 +17,8 @@ from .catalog import COMMIT, Catalog, File, Hub, Model
 PREFIX = "models--"
 # The hub keeps what is larger outside of git, and calls it by its sha256.
 LARGE_BYTES = 10_000_000
+HUBS = ("huggingface/hub", "huggingface", "hub", "")
+"""Where in a folder the hub's cache may lie: ~/.cache, HF_HOME and HF_HUB_CACHE are all called so."""
 
 
 @dataclass(frozen=True)
@@ -43,8 +45,40 @@ def find(found: list[Snapshot], model: Model) -> Snapshot | None:
     hub = model.sources.hub
     if hub is None:
         return None
-    fitting = [one for one in found if one.repository == hub.repository and _has_all(one.folder, model)]
+    files = {place: model.files[name] for name, place in places(model).items()}
+    fitting = [one for one in found if one.repository == hub.repository and _has_all(one.folder, files)]
     return next((one for one in fitting if one.revision == hub.revision), fitting[0] if fitting else None)
+
+
+def held(cache: Path, model: Model) -> Path | None:
+    """The folder of a model in a cache that others fill, with every file by its name and size; None when it has none.
+
+    It may also lie there as it lies in a store, in a folder of its name. Raises OSError when it was not found, and a part of the cache cannot be read.
+    """
+    hub, fault = model.sources.hub, None
+    try:
+        if _has_all(cache / model.name, model.files):
+            return cache / model.name
+    except OSError as error:
+        fault = error
+    # An engine asks for the files by the names that the catalog has.
+    if hub and all(name == place for name, place in places(model).items()):
+        for part in HUBS:
+            repository = cache / part / f"{PREFIX}{hub.repository.replace('/', '--')}"
+            try:
+                # What looks for patterns passes over what may not be read.
+                next((repository / "snapshots").iterdir(), None)
+                snapshot = find(snapshots(repository), model)
+            except (FileNotFoundError, NotADirectoryError):
+                continue
+            except OSError as error:
+                fault = error
+                continue
+            if snapshot:
+                return snapshot.folder
+    if fault:
+        raise fault
+    return None
 
 
 def known(found: list[Snapshot], catalog: Catalog) -> list[tuple[Model, Snapshot]]:
@@ -101,9 +135,9 @@ def _repository(folder: Path) -> str:
     return folder.name.removeprefix(PREFIX).replace("--", "/", 1)
 
 
-def _has_all(folder: Path, model: Model) -> bool:
-    for name, place in places(model).items():
-        expected, path = model.files[name], folder / place
+def _has_all(folder: Path, files: Mapping[str, File]) -> bool:
+    for place, expected in files.items():
+        path = folder / place
         if not path.is_file() or (expected.size is not None and path.stat().st_size != expected.size):
             return False
     return True

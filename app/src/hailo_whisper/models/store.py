@@ -1,6 +1,5 @@
 """The store: the folder with the models that are on this machine, and the one where packages have theirs. Reading only; `pull` writes."""
 
-import json
 import os
 import stat
 from collections.abc import Mapping
@@ -8,12 +7,12 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from pydantic import ValidationError
-
 from . import catalog as catalogs
+from . import hub_cache
 from .catalog import NAME, Catalog, File, Model
 from .cure import PULL, pulling, sentence
-from .sums import difference, seen
+from .manifest import MANIFEST, read_manifest, recorded, recorded_entry, records, write_manifest
+from .sums import difference
 from .unusable import ModelMissing, ModelUnusable, forbidden
 
 __all__ = [
@@ -28,7 +27,6 @@ __all__ = [
     "write_manifest",
 ]
 
-MANIFEST = "manifest.json"
 PACKAGED = Path("/usr/share/hailo-whisper/models")
 """Where the packages hailo-whisper-model-* have their files: nothing of ours ever writes there."""
 
@@ -49,7 +47,7 @@ class Installed:
 class Store:
     """The models under one folder, a folder each. `pull_command` is the cure that messages name; `{name}` is filled in.
 
-    What is not there is looked for under `packaged`, which is laid out likewise and only read.
+    What is not there is looked for under `packaged`, which is laid out likewise and only read, and then in `cache`, a hub's cache that others fill.
     """
 
     def __init__(
@@ -59,21 +57,30 @@ class Store:
         pull_command: str = PULL,
         *,
         packaged: Path | None = None,
+        cache: Path | None = None,
     ) -> None:
         self.root = root
         self._packaged = packaged
+        self._cache = cache
         self.catalog = catalogs.load() if catalog is None else catalog
         self._pull_command = pull_command
+        # The files of a folder without a record, as they were when they were found to have the right sums.
+        self._found_right: dict[Path, dict[str, object]] = {}
 
     def path(self, name: str) -> Path:
         """The folder of a complete model. Raises ModelUnusable.
 
         The files are only hashed when they are not the ones that were verified when the model was placed (another size or
-        time of change), so this is quick at every start and still notices a file that was edited or copied over.
+        time of change), so this is quick at every start and still notices a file that was edited or copied over. Those of which there is no record, as
+        in a cache, are hashed once by each store.
         """
         self.check(name)
         if not self.is_as_verified(name):
-            self.verify(name)
+            folder = self.folder(name)
+            seen = records(folder, self.model(name))
+            if self._found_right.get(folder) != seen:
+                self.verify(name)
+                self._found_right[folder] = seen
         return self.folder(name)
 
     def folder(self, name: str) -> Path:
@@ -83,11 +90,16 @@ class Store:
     def is_packaged(self, name: str) -> bool:
         """Whether the model that is used is a package's, and not one of the store's own. Raises ModelUnusable for an unknown name."""
         folder = self.folder(name)
-        return folder.parent != self.root
+        return folder.parent == self._packaged
+
+    def is_cached(self, name: str) -> bool:
+        """Whether the model that is used lies in the cache. Raises ModelUnusable for an unknown name."""
+        return self.folder(name).parent not in self._roots
 
     def places(self, name: str) -> list[Path]:
         """Where a model of that name may lie, the first that is there being the one."""
-        return [root / name for root in self._roots]
+        cached = self._cached(name)
+        return [*(root / name for root in self._roots), *([cached] if cached else [])]
 
     @property
     def _roots(self) -> list[Path]:
@@ -95,7 +107,17 @@ class Store:
 
     def _place(self, name: str) -> Path:
         # Whatever lies in the store goes first: somebody has put it there.
-        return next((place for place in self.places(name) if os.path.lexists(place)), self.root / name)
+        own = next((root / name for root in self._roots if os.path.lexists(root / name)), None)
+        return own or self._cached(name) or self.root / name
+
+    def _cached(self, name: str) -> Path | None:
+        """The folder of the catalog's model of that name in the cache. One that cannot be read has none, and `check` says so."""
+        with suppress(OSError):
+            return self._held(name)
+        return None
+
+    def _held(self, name: str) -> Path | None:
+        return hub_cache.held(self._cache, self.catalog.get(name)) if self._cache and name in self.catalog else None
 
     def model(self, name: str) -> Model:
         """The catalog's entry, in which files without a sum have the one that they had at their first pull.
@@ -103,7 +125,7 @@ class Store:
         A model that was imported with other files than the catalog's has an entry of its own, in its record.
         """
         model = self._entry(name)
-        return model.pinned(_recorded(self._place(model.name), model))
+        return model.pinned(recorded(self._place(model.name), model))
 
     def models(self) -> list[Model]:
         """All that the catalog knows, and what was imported besides, by their entries."""
@@ -129,7 +151,7 @@ class Store:
         name, folder = model.name, self._place(model.name)
         mode = self._mode(folder, name)
         if mode is None:
-            raise ModelMissing(f"The model {name} is not in {self.root}. {sentence(self._cure(name))}")
+            raise ModelMissing(f"The model {name} is not in {self.root}{self._not_cached(name)}")
         if not stat.S_ISDIR(mode):
             raise ModelUnusable(f"{folder} is not a folder. Remove it, then {self._cure(name)}.")
         _check_files(
@@ -160,8 +182,7 @@ class Store:
         """Whether the files are untouched since they were last compared with their sums."""
         model = self.model(name)
         folder = self._place(model.name)
-        recorded = read_manifest(folder).get("files")
-        return recorded == {file: _record(folder / file, expected) for file, expected in model.files.items()}
+        return read_manifest(folder).get("files") == records(folder, model)
 
     def installed(self) -> list[Installed]:
         """The complete models, by size of the files and not by their sums."""
@@ -218,58 +239,18 @@ class Store:
         except OSError:
             return None
 
+    def _not_cached(self, name: str) -> str:
+        """What is said of the cache where a model is not in the store: the end of that sentence, and the cure."""
+        try:
+            self._held(name)
+        except PermissionError:
+            return f". {forbidden(f'The cache {self._cache}')}"
+        except OSError as error:
+            return f". The cache {self._cache} cannot be read: {error.strerror}. {sentence(self._cure(name))}"
+        return f"{f', nor in the cache {self._cache}' if self._cache else ''}. {sentence(self._cure(name))}"
+
     def _cure(self, name: str, *, again: bool = False) -> str:
         return pulling(name, again=again, command=self._pull_command, root=self.root)
-
-
-def read_manifest(folder: Path) -> dict[str, object]:
-    """What was recorded when the model was placed; empty when there is nothing sound."""
-    try:
-        manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}
-    return manifest if isinstance(manifest, dict) else {}
-
-
-def recorded_entry(folder: Path) -> Model | None:
-    """The entry that an imported model brought with it, because the catalog has none with these files."""
-    with suppress(ValidationError):
-        entry = Model.model_validate(read_manifest(folder).get("entry"))
-        if entry.name == folder.name:
-            return entry
-    return None
-
-
-def write_manifest(folder: Path, model: Model, source: str, *, own: bool = False) -> None:
-    """Record that the files in the folder were compared with their sums just now. Unverified files get the sums that they have.
-
-    `own` says that the entry is not the catalog's: then it is kept with the files.
-    """
-    model = model.pinned({file: seen(folder / file) for file in model.unverified})
-    files = {file: _record(folder / file, expected) for file, expected in model.files.items()}
-    manifest: dict[str, object] = {"schema_version": 1, "model": model.name, "source": source, "files": files}
-    if own:
-        manifest["entry"] = model.model_dump(mode="json", exclude_unset=True)
-    (folder / MANIFEST).write_text(json.dumps(manifest, indent=2) + "\n", encoding="utf-8")
-
-
-def _record(path: Path, expected: File) -> dict[str, object]:
-    status = path.stat()
-    return {"size": expected.size or status.st_size, "sha256": expected.sha256, "mtime_ns": status.st_mtime_ns}
-
-
-def _recorded(folder: Path, model: Model) -> dict[str, File]:
-    """The sums that the files had when the model was placed, as far as the record is sound."""
-    manifest = read_manifest(folder)
-    files = manifest.get("files")
-    if manifest.get("model") != model.name or not isinstance(files, dict):
-        return {}
-    found = {}
-    for name, record in files.items():
-        if name in model.unverified and isinstance(record, dict):
-            with suppress(ValidationError):
-                found[name] = File(size=record.get("size"), sha256=record.get("sha256"))
-    return found
 
 
 def _check_files(folder: Path, files: Mapping[str, File | None], fault: str, cure: str) -> None:

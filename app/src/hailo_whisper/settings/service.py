@@ -113,6 +113,12 @@ class Storage(Section):
 
     models: str = Field("/var/lib/hailo-whisper/models", pattern=r"^/", description="Folder of the models.")
     cache: str = Field("/var/cache/hailo-whisper", pattern=r"^/", description="Folder of the service for what can be made again.")
+    hub_cache: str | None = Field(
+        None,
+        pattern=r"^/",
+        description="Folder of Hugging Face's cache, or one around it, that others fill: a model that is not in storage.models is looked for there by "
+        "its name, and its sums are compared. Nothing is written to it. null: none.",
+    )
 
 
 class ResourceLimits(Section):

@@ -1,16 +1,26 @@
 """What people give to a container, made into settings."""
 
+import hashlib
+import json
+import shutil
 import stat
 from pathlib import Path
 
+import hefs
 import pytest
+import stored
 
 from hailo_whisper import settings
+from hailo_whisper.accelerators import hailo
+from hailo_whisper.cli import assembly
 from hailo_whisper.cli.container import translate
+from hailo_whisper.engines.launch import Launch
+from hailo_whisper.engines.warm_up import warm_up
 from hailo_whisper.failure import Failure
 from hailo_whisper.keys import file, writing
-from hailo_whisper.models import catalog
+from hailo_whisper.models import catalog, hub_cache
 from hailo_whisper.models.catalog import Catalog
+from hailo_whisper.models.unusable import ModelMissing
 from hailo_whisper.settings import strangers
 
 NOWHERE = Path("/nowhere")
@@ -21,17 +31,101 @@ def known() -> Catalog:
     return catalog.load()
 
 
-def cached(cache: Path, known: Catalog, name: str, *, whole: bool = True) -> Path:
-    """A model as the hub's cache has it; the files have the sizes and nothing else."""
-    model = known.get(name)
-    hub = model.sources.hub
-    assert hub
-    folder = cache / f"models--{hub.repository.replace('/', '--')}" / "snapshots" / hub.revision
-    folder.mkdir(parents=True)
-    for part, about in model.files.items():
-        with (folder / part).open("wb") as made:
-            made.truncate((about.size or 1) if whole else 1)
-    return folder
+class Launched:
+    """What a container would start, by the settings that are in force: its environment, over a file that is mounted."""
+
+    def __init__(self, known: Catalog, tmp_path: Path) -> None:
+        self._known, self._file, self.cache, self.resources = (
+            known,
+            tmp_path / "file.yaml",
+            tmp_path / "cache",
+            tmp_path / "resources",
+        )
+        self.cache.mkdir()
+        stored.write_catalog(tmp_path / "models.d", "large", "small", "base")
+        self._storage = {"models": str(tmp_path / "models")}
+        self._catalog = str(tmp_path / "models.d")
+
+    def __call__(self, environ: dict[str, str] | None = None, **sections: dict[str, object]) -> Launch:
+        sections["storage"] = self._storage | sections.get("storage", {})
+        sections["models"] = {"catalog": self._catalog} | sections.get("models", {})
+        sections["hailo"] = {"resources": str(self.resources)}
+        self._file.write_text(json.dumps({"schema_version": 1, "engine": {"kind": "ctranslate2"}} | sections))
+        # As the image and compose.yml set them.
+        given = {"HAILO_WHISPER_STORAGE_HUB_CACHE": str(self.cache), "WHISPER_MODEL": "", "WHISPER_MODEL_PATH": ""} | (
+            environ or {}
+        )
+        translate(given, self._known, NOWHERE)
+        self.settings = settings.load(self._file, environ=given)
+        with warm_up(1).waveform:
+            return assembly.launch(self.settings, None, warm_up(1))
+
+
+@pytest.fixture
+def launched(known: Catalog, tmp_path: Path) -> Launched:
+    return Launched(known, tmp_path)
+
+
+class TestTheCache:
+    """A model is found in it by the name that the settings in force have, and is that model."""
+
+    def test_the_model_that_a_mounted_file_names(self, launched: Launched) -> None:
+        stored.cache(launched.cache, "base")
+        launch = launched(model={"name": "large"})
+        with pytest.raises(ModelMissing, match=rf"large is not in .*/models, nor in the cache {launched.cache}\."):
+            launch.prepare()
+        folder = stored.cache(launched.cache, "large")
+        found = launch.prepare()
+        assert (found.name, found.path) == ("large", folder)
+        assert found.sha256 == hashlib.sha256(stored.content("large")["model.bin"]).hexdigest()
+
+    def test_one_that_is_offered_and_one_that_stands_in(self, launched: Launched) -> None:
+        small, base = stored.cache(launched.cache, "small"), stored.cache(launched.cache, "base")
+        launch = launched(model={"name": "large", "fallback": ["base"]}, models={"offered": ["small"]})
+        assert launch.prepare().path == base
+        with warm_up(1).waveform:
+            offered = assembly.launch(launched.settings, None, launch.warm_up, "small", chosen=launch.kind)
+        assert offered.prepare().path == small
+
+    def test_what_the_npu_takes_is_not_looked_for_in_it_and_what_stands_in_is(
+        self, launched: Launched, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(hailo, "genai", lambda: True)
+        folder = stored.cache(launched.cache, "base")
+        hef = launched.resources / "models/hailo10h/Whisper-Base.hef"
+        hef.parent.mkdir(parents=True)
+        hef.write_bytes(hefs.hef())
+        launch = launched({"HAILO_WHISPER_ENGINE_KIND": "hailo", "HAILO_WHISPER_ENGINE_FALLBACK": "cpu"})
+        assert launch.prepare().path == hef
+        assert launch.stand_in
+        assert launch.stand_in.prepare().path == folder
+
+    def test_the_folder_that_a_mounted_file_names(self, launched: Launched, tmp_path: Path) -> None:
+        stored.cache(launched.cache, "base")
+        mine = tmp_path / "mine"
+        shutil.copytree(stored.cache(tmp_path, "large"), mine)
+        launched(model={"path": str(mine)})
+        assert launched.settings.model.path == str(mine), "compose hands an empty word on"
+
+    def test_a_name_from_the_environment_is_not_that_of_a_folder_from_the_file(self, launched: Launched) -> None:
+        launched({"WHISPER_MODEL": "small"}, model={"path": "/data/mine"})
+        assert (launched.settings.model.name, launched.settings.model.path) == ("small", None)
+
+    def test_one_that_may_not_be_read_is_what_readiness_says(self, launched: Launched, monkeypatch: pytest.MonkeyPatch) -> None:
+        launch = launched({"MODEL_CACHE_DIR": "/data/cache"})
+
+        def refuse(*_: object) -> Path:
+            raise PermissionError(13, "Permission denied")
+
+        monkeypatch.setattr(hub_cache, "held", refuse)
+        monkeypatch.setattr("hailo_whisper.models.cure.in_image", lambda: True)
+        said = r"base is not in \S+/models\. The cache /data/cache may not be read by this user \(number \d+\)\. Run the container as .*`user:` in compose"
+        with pytest.raises(ModelMissing, match=said):
+            launch.prepare()
+
+    def test_none_is_wanted(self, launched: Launched) -> None:
+        launched({"MODEL_CACHE_DIR": ""})
+        assert launched.settings.storage.hub_cache is None
 
 
 class TestTheModel:
@@ -39,7 +133,7 @@ class TestTheModel:
     def test_by_its_name_or_its_repository(self, known: Catalog, wanted: str) -> None:
         environ = {"WHISPER_MODEL": wanted}
         translate(environ, known, NOWHERE)
-        assert environ == {"HAILO_WHISPER_MODEL_NAME": "large-v3"}
+        assert settings.load(environ=environ, missing_ok=True).model.name == "large-v3"
 
     def test_by_its_folder(self, known: Catalog) -> None:
         environ = {"WHISPER_MODEL": "/data/models/whisper/large-v3"}
@@ -50,67 +144,11 @@ class TestTheModel:
         with pytest.raises(Failure, match=r"WHISPER_MODEL is larg-v3\..*large-v3"):
             translate({"WHISPER_MODEL": "larg-v3"}, known, NOWHERE)
 
-    @pytest.mark.parametrize("other", ["WHISPER_MODEL_PATH", "HAILO_WHISPER_MODEL_NAME"])
+    @pytest.mark.parametrize("other", ["WHISPER_MODEL_PATH", "HAILO_WHISPER_MODEL_PATH", "HAILO_WHISPER_MODEL_NAME"])
     def test_said_twice(self, known: Catalog, other: str) -> None:
         with pytest.raises(Failure, match=f"both WHISPER_MODEL and {other} say which model"):
             translate({"WHISPER_MODEL": "base", other: "/data/x"}, known, NOWHERE)
         translate({"WHISPER_MODEL": "base", other: ""}, known, NOWHERE)
-
-    @pytest.mark.parametrize("place", ["", "hub", "huggingface/hub"])
-    def test_in_the_cache_of_the_hub(self, known: Catalog, tmp_path: Path, place: str) -> None:
-        folder = cached(tmp_path / place, known, "base")
-        environ = {
-            "WHISPER_MODEL": "base",
-            "MODEL_CACHE_DIR": str(tmp_path),
-            "HAILO_WHISPER_STORAGE_MODELS": str(tmp_path / "none"),
-        }
-        translate(environ, known, NOWHERE)
-        assert environ["WHISPER_MODEL_PATH"] == str(folder)
-        assert "MODEL_CACHE_DIR" not in environ
-
-    def test_one_that_is_cut_short_is_not_taken(self, known: Catalog, tmp_path: Path) -> None:
-        cached(tmp_path, known, "base", whole=False)
-        environ = {"WHISPER_MODEL": "base", "MODEL_CACHE_DIR": str(tmp_path)}
-        translate(environ, known, NOWHERE)
-        assert "WHISPER_MODEL_PATH" not in environ, "and readiness says what is missing"
-
-    def test_as_a_plain_folder_of_the_cache(self, known: Catalog, tmp_path: Path) -> None:
-        (tmp_path / "base").mkdir()
-        (tmp_path / "base" / "model.bin").touch()
-        environ = {"MODEL_CACHE_DIR": str(tmp_path)}
-        translate(environ, known, NOWHERE)
-        assert environ["WHISPER_MODEL_PATH"] == str(tmp_path / "base"), "base is the default"
-
-    def test_the_folder_of_the_models_goes_first(self, known: Catalog, tmp_path: Path) -> None:
-        cached(tmp_path / "cache", known, "base")
-        (tmp_path / "models" / "base").mkdir(parents=True)
-        (tmp_path / "models" / "base" / "model.bin").touch()
-        environ = {"MODEL_CACHE_DIR": str(tmp_path / "cache"), "HAILO_WHISPER_STORAGE_MODELS": str(tmp_path / "models")}
-        translate(environ, known, NOWHERE)
-        assert "WHISPER_MODEL_PATH" not in environ
-
-    def test_where_that_folder_may_not_be_read_readiness_says_so(self, known: Catalog, monkeypatch: pytest.MonkeyPatch) -> None:
-        def refuse(*_: object) -> bool:
-            raise PermissionError(13, "Permission denied")
-
-        monkeypatch.setattr(Path, "exists", refuse)
-        environ = {"MODEL_CACHE_DIR": "/data/cache", "HAILO_WHISPER_ACCESS_KEYS": "/etc/keys"}
-        translate(environ, known, NOWHERE)
-        assert "WHISPER_MODEL_PATH" not in environ
-
-    def test_what_was_said_is_not_looked_for(self, known: Catalog, tmp_path: Path) -> None:
-        cached(tmp_path, known, "base")
-        environ = {"WHISPER_MODEL_PATH": "/data/mine", "MODEL_CACHE_DIR": str(tmp_path)}
-        translate(environ, known, NOWHERE)
-        assert environ["WHISPER_MODEL_PATH"] == "/data/mine"
-
-    def test_a_cache_that_may_not_be_read(self, known: Catalog, monkeypatch: pytest.MonkeyPatch) -> None:
-        def refuse(*_: object) -> bool:
-            raise PermissionError(13, "Permission denied")
-
-        monkeypatch.setattr(Path, "is_file", refuse)
-        with pytest.raises(Failure, match=r"The cache /data/cache cannot be read: Permission denied.*`user:` in compose"):
-            translate({"MODEL_CACHE_DIR": "/data/cache"}, known, NOWHERE)
 
 
 class TestNames:
@@ -253,3 +291,8 @@ class TestTheSecret:
         with pytest.raises(Failure, match=said):
             translate({}, known, tmp_path / "secret", tmp_path)
         assert [path.name for path in tmp_path.iterdir()] == ["secret"]
+
+    def test_where_nothing_can_be_written_it_says_what_to_mount(self, known: Catalog, tmp_path: Path) -> None:
+        (tmp_path / "secret").write_text("abc")
+        with pytest.raises(Failure, match=r"has no place where it can be kept: .*`--tmpfs /tmp`.*`emptyDir`"):
+            translate({}, known, tmp_path / "secret", tmp_path / "none")

@@ -1,10 +1,12 @@
 import json
 import os
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from hailo_whisper.models import hub_cache
 from hailo_whisper.models.catalog import File, Sources
 from hailo_whisper.models.pull import pull
 from hailo_whisper.models.removal import remove
@@ -245,3 +247,83 @@ def test_a_model_of_ones_own_may_be_a_package_s(packaged: Store, filled: Store) 
     (filled.root / "small").rename(filled.root / "ours")
     assert packaged.path("ours") == filled.root / "ours"
     assert "ours" in [model.name for model in packaged.models()]
+
+
+@pytest.fixture
+def cached(filled: Store, stick: Path, tmp_path: Path) -> Store:
+    """An empty store beside a folder with the hub's cache, which has the model."""
+    hub = filled.catalog.get("small").sources.hub
+    assert hub
+    shutil.copytree(stick, tmp_path / "cache/huggingface/hub/models--Owner--fake/snapshots" / hub.revision)
+    return Store(tmp_path / "empty", filled.catalog, cache=tmp_path / "cache")
+
+
+class TestACache:
+    def test_what_nothing_else_has_it_may_have(self, cached: Store, tmp_path: Path) -> None:
+        found = cached.path("small")
+        assert found.parent.parent == tmp_path / "cache/huggingface/hub/models--Owner--fake"
+        assert cached.is_cached("small")
+        assert not cached.is_packaged("small")
+        assert cached.places("small") == [cached.root / "small", found]
+
+    @pytest.mark.parametrize("place", ["huggingface", "hub", ""])
+    def test_the_folder_may_be_the_hub_s_own(self, cached: Store, tmp_path: Path, place: str) -> None:
+        hub = tmp_path / "other" / place
+        shutil.copytree(tmp_path / "cache/huggingface/hub", hub)
+        assert Store(cached.root, cached.catalog, cache=tmp_path / "other").path("small").is_relative_to(hub)
+
+    def test_it_may_lie_there_as_in_a_store(self, cached: Store, stick: Path, tmp_path: Path) -> None:
+        shutil.copytree(stick, tmp_path / "other/small")
+        assert Store(cached.root, cached.catalog, cache=tmp_path / "other").path("small") == tmp_path / "other/small"
+
+    def test_what_lies_in_the_store_goes_first_be_it_broken(self, cached: Store) -> None:
+        (cached.root / "small").mkdir(parents=True)
+        with pytest.raises(ModelUnusable, match="half downloaded"):
+            cached.path("small")
+        assert not cached.is_cached("small")
+
+    def test_a_model_that_is_cut_short_is_none(self, cached: Store) -> None:
+        os.truncate(cached.folder("small") / "model.bin", 1000)
+        with pytest.raises(
+            ModelMissing, match=r"small is not in \S+empty, nor in the cache \S+cache\. Run `hailo-whisper models pull small`"
+        ):
+            cached.check("small")
+
+    def test_another_model_of_the_same_size_is_not_served_by_that_name(self, cached: Store) -> None:
+        _flip(cached.folder("small") / "model.bin", keep_time=True)
+        with pytest.raises(ModelUnusable, match="is damaged: the sha256 of model"):
+            cached.path("small")
+
+    def test_its_bytes_are_read_once_until_they_change(self, cached: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+        hashed: list[str] = []
+        monkeypatch.setattr(Store, "verify", lambda _, name: hashed.append(name))
+        folder = cached.path("small")
+        cached.path("small")
+        assert hashed == ["small"]
+        _flip(folder / "model.bin", keep_time=False)
+        cached.path("small")
+        assert len(hashed) == 2
+
+    @pytest.mark.parametrize(
+        "closed", ["", "huggingface/hub/models--Owner--fake", "huggingface/hub/models--Owner--fake/snapshots"]
+    )
+    def test_one_that_may_not_be_read(
+        self, cached: Store, tmp_path: Path, as_nobody: Callable[[Callable[[], object], type[Exception]], str], closed: str
+    ) -> None:
+        for folder in [tmp_path, *tmp_path.parents[:3]]:
+            if folder.stat().st_uid == os.geteuid():
+                folder.chmod(folder.stat().st_mode | 0o011)
+        (tmp_path / "cache" / closed).chmod(0o700 if os.geteuid() == 0 else 0)
+        said = as_nobody(lambda: cached.check("small"), ModelMissing)
+        (tmp_path / "cache" / closed).chmod(0o755)
+        assert f"small is not in {cached.root}. The cache {tmp_path}/cache may not be read by this user (number " in said
+
+    def test_one_that_the_disk_does_not_give(self, cached: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+        def fail(*_: object) -> None:
+            raise OSError(5, "Input/output error")
+
+        monkeypatch.setattr(hub_cache, "held", fail)
+        with pytest.raises(
+            ModelMissing, match=r"The cache \S+ cannot be read: Input/output error\. Run `hailo-whisper models pull"
+        ):
+            cached.check("small")

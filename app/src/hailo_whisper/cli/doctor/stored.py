@@ -6,10 +6,9 @@ from pathlib import Path
 
 from ...engines.warm_up import warm_up
 from ...failure import Failure
-from ...models import catalog
 from ...models import format as formats
-from ...models.store import PACKAGED, Store
-from .. import assembly, engines
+from ...models.store import Store
+from .. import assembly, engines, stock
 from .finding import Finding, State, broken, ok, told, warning
 from .patient import Patient
 
@@ -18,7 +17,7 @@ def models(patient: Patient) -> list[Finding]:
     """Whether the configured model is there and as it was verified, and those that are offered beside it."""
     settings = patient.settings
     try:
-        store = Store(Path(settings.storage.models), catalog.load(extra=Path(settings.models.catalog)), packaged=PACKAGED)
+        store = stock.store(settings)
     except Failure as error:
         return [told("model", State.BROKEN, error)]
     kind = patient.decision.kind
@@ -83,6 +82,8 @@ def _model(store: Store, name: str, path: str | None) -> Finding:
     shown = f"{name} in {store.folder(name)}"
     if store.is_as_verified(name):
         return ok("model", f"{shown}, as it was verified")
+    if store.is_cached(name):
+        return ok("model", f"{shown}, whose sums are compared when it is loaded")
     return warning(
         "model", f"{shown}, changed or copied since it was verified", f"`hailo-whisper models verify {name}` reads all of it."
     )

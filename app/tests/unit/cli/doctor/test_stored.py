@@ -7,7 +7,7 @@ import pytest
 from emulated import Device
 from machines import FakeMachine
 from patients import WELL, patient
-from stored import place, store_of
+from stored import cache, place, store_of
 
 from hailo_whisper.cli.doctor import stored
 from hailo_whisper.cli.doctor.finding import State
@@ -38,6 +38,12 @@ def test_a_model_as_it_was_verified_and_changed_since(machine: FakeMachine, stor
     (folder / "model.bin").unlink()
     (found,) = stored.models(one)
     assert (found.state, "half downloaded" in found.found) == (State.BROKEN, True)
+
+
+def test_a_model_in_a_hub_s_cache(machine: FakeMachine, store: Store) -> None:
+    folder = cache(machine.root / "hub", "large")
+    (found,) = stored.models(_patient(machine, model={"name": "large"}, storage={"hub_cache": str(machine.root / "hub")}))
+    assert (found.state, found.found) == (State.OK, f"large in {folder}, whose sums are compared when it is loaded")
 
 
 def test_one_that_is_missing(machine: FakeMachine) -> None:
