@@ -50,6 +50,7 @@ def test_an_environment_comes_back_with_its_configuration_and_units(host: Host) 
     assert "systemctl restart --no-block hailo-whisper.service" in host.read("log")
     # Again and again is as good as once, and then there is nothing to restart for.
     (host.root / "log").unlink()
+    assert host.call("look")["hindrance"] == ""
     assert not host.changed("back")
     assert "restart" not in host.read("log")
 
@@ -169,6 +170,7 @@ def test_an_environment_that_is_not_as_it_was_kept_is_not_put_back(host: Host) -
     (host.root / "opt/hailo-whisper/rollback/lib/python3.11/site-packages/hailo_whisper/server.py").write_text("spoilt")
     refused = host.refused("back")
     assert "is not as it was kept. Install the version that you want with playbooks/site.yml." in refused
+    assert host.call("look")["hindrance"] in refused
     assert host.read(f"{SITE}/hailo_whisper/server.py") == "2.0"
 
 
@@ -186,6 +188,27 @@ def test_a_model_that_is_gone_is_named(host: Host) -> None:
     assert host.call("back")["models"] == ["base"]
     (host.root / packaged).unlink()
     assert host.call("back")["models"] == ["base", "tiny.en"]
+
+
+def test_a_model_without_which_the_version_before_could_not_serve_is_in_the_way(host: Host) -> None:
+    rendered = "etc/xdg/hailo-whisper/hailo-whisper.json"
+    tiny = host.write("usr/share/hailo-whisper/models/tiny.en/manifest.json", json.dumps({"files": {}}))
+    host.write(rendered, json.dumps({"model": {"name": "base", "path": None, "fallback": ["tiny.en"]}}))
+    assert host.call("look")["hindrance"] == ""
+    host.call("begin", entry={"to": "2.0"})
+    host.install("2.0")
+    (host.root / "var/lib/hailo-whisper/models/base/manifest.json").unlink()
+    assert host.call("look")["hindrance"] == "", "the other stands in"
+    tiny.unlink()
+    assert host.call("look")["hindrance"] == (
+        "The model base, with which 1.0 served, is gone. Let `hailo-whisper models pull base` run here."
+    )
+    # A folder of one's own, and a model that goes by another name in the store.
+    for model in ({"name": "base", "path": "/srv/mine"}, {"name": "deux"}):
+        host.write(rendered, json.dumps({"model": model}))
+        host.call("end", entry={"outcome": "done"})
+        host.call("begin", entry={"to": "2.0"})
+        assert host.call("look")["hindrance"] == ""
 
 
 def test_a_configuration_that_is_not_taken_is_said(host: Host) -> None:

@@ -95,6 +95,31 @@ def test_one_goes_back_and_the_others_stay(fleet: Fleet) -> None:
     assert summary(said)["kitchen"][2] == "was rolled back"
 
 
+def test_one_that_cannot_go_back_is_left_in_service(fleet: Fleet) -> None:
+    for name in ("office", "attic"):
+        fleet.inventory["hailo_whisper"]["hosts"].pop(name)
+    assert fleet.run("rollout", **NEW)[0] == 0
+    log, ledger = fleet.gateway_log(), fleet.ledger("kitchen")
+    # The ledger cannot be written.
+    in_the_way = fleet.folder / "kitchen/var/lib/hailo-whisper/.rollout.json.part"
+    in_the_way.mkdir()
+    status, said = fleet.run("rollback")
+    assert status == 2, said
+    assert summary(said)["kitchen"][2] == "not begun"
+    assert summary(said)[""][-1] == "0 of 1 as they should be. STOPPED: see above."
+    in_the_way.rmdir()
+    for package in (fleet.folder / "kitchen/var/lib/hailo-whisper/rollback").glob("*.deb"):
+        package.unlink()
+    status, said = fleet.run("rollback")
+    assert status == 2, said
+    assert summary(said)["kitchen"][2] == "untouched"
+    assert (
+        "kitchen cannot go back, and was left as it is: hailo-whisper of the version before is not in /var/lib/hailo-whisper/rollback any more."
+        in " ".join(said.split())
+    )
+    assert (fleet.gateway_log(), fleet.ledger("kitchen"), fleet.version("kitchen")) == (log, ledger, "0.2.0")
+
+
 def test_who_was_not_rolled_out_to_a_version_does_not_go_back_beyond_it(fleet: Fleet) -> None:
     fleet.inventory["hailo_whisper"]["hosts"].pop("attic")
     assert fleet.run("rollout", **NEW)[0] == 0

@@ -34,6 +34,14 @@ def test_the_summary(project: Path) -> None:
     )
     assert plugin.closing(plugin.rows({"a": hosts["a"]}, {}, {}), good) == "1 of 1 as they should be."
 
+    # Passed over, and not begun with.
+    back = plugin.GOOD["rollback.yml"]
+    hosts = {name: {"from": "2", "to": "1", "outcome": "not begun", "why": "no room"} for name in "ab"}
+    assert plugin.table(plugin.rows(hosts, {}, {"b": "b was left as it is. no room"}), back)[3:] == [
+        "b: no room",
+        "1 of 2 as they should be. STOPPED: see above.",
+    ]
+
 
 def test_what_a_task_says_of_its_failure(project: Path) -> None:
     told = loaded(project / "plugins/callback/rollout_summary.py").told

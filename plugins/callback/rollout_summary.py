@@ -33,11 +33,11 @@ def rows(hosts: Mapping[str, Mapping[str, Any]], dark: Mapping[str, int], failur
     found: list[Row] = []
     for name in [*hosts, *(name for name in [*dark, *failures] if name not in hosts)]:
         row = {column: str(hosts.get(name, {}).get(column) or "-") for column in COLUMNS} | {"host": name}
-        row["why"] = str(hosts.get(name, {}).get("why") or "")
+        row |= {"why": str(hosts.get(name, {}).get("why") or ""), "failed": failures.get(name, "")}
         if name not in hosts:
-            row |= {"outcome": "not reached" if name in dark else "refused", "why": failures.get(name, "")}
+            row |= {"outcome": "not reached" if name in dark else "refused", "why": row["failed"]}
         elif row["outcome"] == "under way":
-            row |= {"outcome": "lost", "why": failures.get(name, "")}
+            row |= {"outcome": "lost", "why": row["failed"]}
         if name not in (each["host"] for each in found):
             found.append(row)
     return found
@@ -54,19 +54,24 @@ def table(rows: list[Row], good: Sequence[str]) -> list[str]:
     cells = [tuple(column.upper() for column in COLUMNS), *(tuple(row[column] for column in COLUMNS) for row in rows)]
     widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
     lines = ["  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip() for line in cells]
-    lines += [f"{row['host']}: {row['why']}" for row in rows if row["why"] and row["outcome"] not in good]
+    lines += [f"{row['host']}: {row['why']}" for row in rows if row["why"] and not well(row, good)]
     lines += [f"{row['host']}: {NEXT[row['outcome']].format(row['host'])}." for row in rows if row["outcome"] in NEXT]
     return [*lines, closing(rows, good)]
 
 
+def well(row: Row, good: Sequence[str]) -> bool:
+    """Whether it is as it should be. One that was passed over is, and one that has failed with the same outcome is not."""
+    return row["outcome"] in good and not row["failed"]
+
+
 def closing(rows: list[Row], good: Sequence[str]) -> str:
     """The last line."""
-    well = sum(row["outcome"] in good for row in rows)
+    sound = sum(well(row, good) for row in rows)
     away = sum(row["outcome"] == "not reached" for row in rows)
-    if well == len(rows):
-        return f"{well} of {len(rows)} as they should be."
-    stopped = any(row["outcome"] not in (*good, "not reached") for row in rows)
-    said = f"{well} of {len(rows)} as they should be"
+    if sound == len(rows):
+        return f"{sound} of {len(rows)} as they should be."
+    stopped = any(row["outcome"] != "not reached" and not well(row, good) for row in rows)
+    said = f"{sound} of {len(rows)} as they should be"
     return (
         f"{said}. STOPPED: see above."
         if stopped

@@ -90,6 +90,11 @@ class Machine:
                 continue
         return found
 
+    def serving(self):
+        """The names of the configured model and of those that stand in for it, as the configuration has them; none for a folder of its own."""
+        model = (read(self.root / RENDERED) or {}).get("model") or {}
+        return [name for name in (model.get("name"), *(model.get("fallback") or [])) if name and not model.get("path")]
+
     def configuration(self):
         """The sum of each file of the configuration."""
         return {name: summed(file) for name, file in self.contents(CONFIGURATION).items()}

@@ -35,8 +35,7 @@ class Restoration:
                 "There is no snapshot to go back to: nothing was rolled out here. Install the version that you want with playbooks/site.yml."
             )
         socket, diff = self.machine.contents(SOCKET), self.diff(snapshot) if self.with_diff else []
-        changed = self.packages_back(snapshot["packages"]) if snapshot["method"] == "deb" else self.tree_back(snapshot)
-        changed += self.files_back(snapshot)
+        changed = self.program_back(snapshot) + self.files_back(snapshot)
         if not self.check:
             self.take_effect(changed, socket)
         models = self.machine.models()
@@ -46,6 +45,23 @@ class Restoration:
             "version": snapshot["version"],
             "models": sorted(name for name, sums in snapshot["models"].items() if models.get(name) != sums),
         }
+
+    def hindrance(self):
+        """Why there is no way back to the snapshot, as a sentence; "" where nothing is in the way. Asked before anybody is drained, with `check`."""
+        snapshot = self.kept.snapshot()
+        try:
+            self.program_back(snapshot)
+        except Refused as refused:
+            return str(refused)
+        # By another name in the store, as an NPU's is, nobody knows it here.
+        had = [name for name in snapshot.get("serving", []) if name in snapshot["models"]]
+        if had and not set(had) & set(self.machine.models()):
+            return f"The model {had[0]}, with which {snapshot['version']} served, is gone. Let `hailo-whisper models pull {had[0]}` run here."
+        return ""
+
+    def program_back(self, snapshot):
+        """Put its program back, as it was installed. Gives what was changed."""
+        return self.packages_back(snapshot["packages"]) if snapshot["method"] == "deb" else self.tree_back(snapshot)
 
     def packages_back(self, wanted):
         """Install the packages that were kept, unless they are installed."""

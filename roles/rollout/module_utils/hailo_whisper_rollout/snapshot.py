@@ -105,6 +105,7 @@ class Snapshot:
             "packages": packages,
             "files": self.files(method),
             "models": machine.models(),
+            "serving": machine.serving(),
             "tree": measure(kept_tree) if method == "venv" else None,
         }
         # All that it speaks of has to be there after a power cut, if it is.
