@@ -56,6 +56,26 @@ def test_sbom_is_the_same_every_time(project: Path, site: Path) -> None:
     assert bill["metadata"]["timestamp"] == "1970-01-01T00:00:00+00:00"
 
 
+def test_wheels_in_another_folder_are_in_it_too(project: Path, site: Path, tmp_path: Path) -> None:
+    """NVIDIA's, in the image: one names its licence as SPDX would have it, the other in its own words."""
+    for name, licence in (("cublas", "License-Expression"), ("cuda_nvrtc", "License")):
+        metadata = tmp_path / f"cuda/nvidia_{name}_cu12-12.9.dist-info"
+        metadata.mkdir(parents=True)
+        (metadata / "METADATA").write_text(
+            f"Name: nvidia-{name.replace('_', '-')}-cu12\nVersion: 12.9\n{licence}: LicenseRef-NVIDIA-Proprietary\n"
+        )
+        (metadata / "RECORD").write_text(f"{metadata.name}/METADATA,,\n")
+    done = run(project, site, str(tmp_path / "cuda"), "sbom", "--version", "1", "--arch", "amd64")
+    assert done.returncode == 0, done.stderr
+    found = {each["name"]: each["licenses"] for each in json.loads(done.stdout)["components"]}
+    theirs = [{"expression": "LicenseRef-NVIDIA-Proprietary"}]
+    assert found == {
+        "one": [{"license": {"id": "BSD-2-Clause"}}],
+        "nvidia-cublas-cu12": theirs,
+        "nvidia-cuda-nvrtc-cu12": theirs,
+    }
+
+
 def test_a_whole_gpl_is_named_and_not_copied(project: Path, site: Path, tmp_path: Path) -> None:
     (tmp_path / "head").touch()
     text = "GNU GENERAL PUBLIC LICENSE\n  Version 3, 29 June 2007\n\nMany words.\n\nEND OF TERMS AND CONDITIONS\n\nAnd more.\n"

@@ -114,6 +114,16 @@ def test_the_docs_say_what_to_do_about_what_the_program_says(project: Path, code
             assert part in code, f"nothing says {part!r} any more"
 
 
+def test_what_is_installed_beside_the_venv_is_in_the_sbom(project: Path) -> None:
+    text = (project / "packaging/docker/Dockerfile").read_text()
+    beside = re.findall(r"--target /opt/hailo-whisper/(\S+)", text)
+    assert beside == ["cuda"]
+    given = re.findall(
+        r'if \[ -d (\S+) \]; then set -- "\$site" (\S+); else set -- "\$site"; fi; \\\n.* -m contents "\$@" sbom', text
+    )
+    assert given == [(beside[0], beside[0])]
+
+
 def test_the_dockerfile_pleases_hadolint(project: Path) -> None:
     done = run("hadolint", project / "packaging/docker/Dockerfile")
     assert done.returncode == 0, done.stdout + done.stderr

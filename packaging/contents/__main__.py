@@ -15,7 +15,13 @@ from .projects import installed
 def main() -> int:
     """Run one command. Returns its exit status."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("site", type=Path, help="the folder site-packages of the environment")
+    parser.add_argument(
+        "sites",
+        type=Path,
+        nargs="+",
+        metavar="site",
+        help="the folder site-packages of the environment, and others that wheels are in",
+    )
     commands = parser.add_subparsers(dest="command", required=True)
     commands.add_parser("libraries", help="fail when a library is not known, or needs one that the package does not depend on")
     copyrights = commands.add_parser("copyright", help="print debian/copyright")
@@ -25,9 +31,11 @@ def main() -> int:
     bill.add_argument("--arch", required=True, help="Debian's name of the architecture")
     args = parser.parse_args()
     try:
-        projects, libraries = installed(args.site), found(args.site)
+        projects = [project for site in args.sites for project in installed(site)]
+        libraries = [library for site in args.sites for library in found(site)]
         if args.command == "libraries":
-            check(args.site)
+            for site in args.sites:
+                check(site)
         elif args.command == "copyright":
             print(args.head.read_text(encoding="utf-8") + notices.text(projects, libraries), end="")
         else:

@@ -13,6 +13,7 @@ LICENCES = {
     "flatbuffers": "Apache-2.0",
     "h11": "MIT",
     "huggingface-hub": "Apache-2.0",
+    "nvidia-cuda-nvrtc-cu12": "LicenseRef-NVIDIA-Proprietary",
     "onnxruntime": "MIT",
     "protobuf": "BSD-3-Clause",
     "pynacl": "Apache-2.0",

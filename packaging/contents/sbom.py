@@ -66,6 +66,7 @@ def _of_project(project: Project, libraries: Sequence[Library]) -> dict[str, Any
 
 
 def _licence(expression: str) -> list[dict[str, Any]]:
-    if " " in expression:
+    # What is in no list of SPDX's has no identifier there, and is an expression all the same.
+    if " " in expression or expression.startswith("LicenseRef-"):
         return [{"expression": expression}]
     return [{"license": {"id": expression}}]
