@@ -55,3 +55,11 @@ class FakeMachine:
         if libraries:
             for name in ("libcublas.so.12", "libcublasLt.so.12"):
                 self.write(f"usr/local/cuda/lib64/{name}", "")
+
+    def wsl(self) -> None:
+        """Windows' GPUs in WSL 2, one of them NVIDIA's, with the libraries of CUDA: no node of NVIDIA's, nothing in /proc or on the bus."""
+        self.node("dxg")
+        self.write("etc/ld.so.conf.d/ld.wsl.conf", "/usr/lib/wsl/lib\n")
+        self.write("usr/lib/wsl/lib/libcuda.so.1", "")
+        for name in ("libcublas.so.12", "libcublasLt.so.12"):
+            self.write(f"usr/local/cuda/lib64/{name}", "")

@@ -30,7 +30,7 @@ class Machine:
 
 def signs(root: Path = ROOT) -> object:
     """What changes when an accelerator comes or goes, or another user may open it: its nodes. Cheap, and asks the devices nothing."""
-    return nodes(root, *hailo.NODES, *nvidia.NODES)
+    return nodes(root, *hailo.NODES, *nvidia.NODES, nvidia.OF_WINDOWS)
 
 
 def survey(root: Path = ROOT, user: accounts.User | None = None, ask: Callable[[], Probe] = nvidia.probe) -> Machine:

@@ -21,6 +21,8 @@ from .lack import Lack
 from .nodes import Node, nodes
 
 NODES = ("nvidia[0-9]*", "nvidiactl", "nvidia-uvm")
+OF_WINDOWS = "dxg"
+"""The node by which WSL 2, and a container of Docker Desktop, have the GPUs of Windows, of whichever maker; there are none of the others then."""
 VENDOR = "0x10de"
 DISPLAY = ("0x0300", "0x0302")
 """Classes on the bus, of a graphics card and of one without a screen."""
@@ -100,9 +102,13 @@ def survey(
     unless given.
     """
     found, driver, boards = nodes(root, *NODES, user=user), _driver(root), _boards(root)
-    if not found and driver is None:
+    of_windows = () if found else nodes(root, OF_WINDOWS, user=user)
+    if not found and not of_windows and driver is None:
         return Nvidia(boards)
-    return Nvidia(boards, found, driver, _gpus(root), libraries(root, packages, environ))
+    needed = libraries(root, packages, environ)
+    if of_windows and needed[LIBCUDA] is None:
+        return Nvidia(boards)
+    return Nvidia(boards, found or of_windows, driver, _gpus(root), needed)
 
 
 def lacking(found: Nvidia) -> Lack | None:
@@ -112,7 +118,7 @@ def lacking(found: Nvidia) -> Lack | None:
     if found.driver is None and not found.nodes:
         return Lack("there is an NVIDIA GPU without its driver", "install nvidia-driver 525 or newer, and restart the machine")
     names = {node.path for node in found.nodes}
-    if "/dev/nvidiactl" not in names or "/dev/nvidia-uvm" not in names:
+    if f"/dev/{OF_WINDOWS}" not in names and not names.issuperset({"/dev/nvidiactl", "/dev/nvidia-uvm"}):
         return Lack(
             "the nodes /dev/nvidiactl and /dev/nvidia-uvm are missing",
             GIVEN if in_image() else "`nvidia-modprobe -u -c0` makes them; in a container, `--gpus all` lets it have them",

@@ -11,7 +11,7 @@ from machines import FakeMachine
 from hailo_whisper import installation
 from hailo_whisper.accelerators import accounts, cuda_probe, nvidia
 from hailo_whisper.accelerators.lack import Lack
-from hailo_whisper.accelerators.machine import survey
+from hailo_whisper.accelerators.machine import signs, survey
 
 
 @pytest.fixture
@@ -43,6 +43,25 @@ def test_a_gpu_with_all_that_it_needs(machine: FakeMachine, packages: Path) -> N
     assert (found.driver, found.gpus, found.boards) == ("550.54.14", (nvidia.Gpu("NVIDIA H200"),), ("0000:00:00.0",))
     assert set(found.libraries) == {"libcuda.so.1", "libcublasLt.so.12", "libcublas.so.12"}
     assert nvidia.lacking(found) is None
+
+
+def test_a_gpu_of_windows_is_the_drivers_to_tell_of(machine: FakeMachine, packages: Path) -> None:
+    before = signs(machine.root)
+    machine.wsl()
+    assert signs(machine.root) != before
+    found = _survey(machine, packages)
+    assert [node.path for node in found.nodes] == ["/dev/dxg"]
+    assert nvidia.lacking(found) is None
+    (machine.root / "usr/local/cuda/lib64/libcublas.so.12").unlink()
+    assert "libcublas.so.12 cannot be found" in str(nvidia.lacking(_survey(machine, packages)))
+    machine.node("dxg", 0o600)
+    assert "may not open /dev/dxg" in str(
+        nvidia.lacking(nvidia.survey(machine.root, accounts.User("hailo-whisper", 990, (990,)), packages, {}))
+    )
+    (machine.root / "usr/lib/wsl/lib/libcuda.so.1").unlink()
+    assert nvidia.lacking(_survey(machine, packages)) == Lack("there is no NVIDIA GPU"), (
+        "the node is there for those of other makers too"
+    )
 
 
 @pytest.mark.parametrize(
@@ -248,3 +267,9 @@ def test_the_driver_is_asked_only_where_all_is_there(machine: FakeMachine) -> No
     assert not asked
     machine.nvidia()
     assert survey(machine.root, ask=ask).lacks_cuda == Lack("it has failed")
+    assert len(asked) == 1
+
+
+def test_it_is_asked_for_a_gpu_of_windows(machine: FakeMachine) -> None:
+    machine.wsl()
+    assert survey(machine.root, ask=lambda: nvidia.Probe(trouble=Lack("it has failed"))).lacks_cuda == Lack("it has failed")

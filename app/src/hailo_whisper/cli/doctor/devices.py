@@ -95,14 +95,14 @@ def gpu(patient: Patient) -> list[Finding]:
     if lacks := nvidia.lacking(found):
         shown = f"{', '.join(gpu.name for gpu in found.gpus) or 'a GPU'}, driver {found.driver or 'not loaded'}: {lacks.what}"
         return [bad("nvidia", shown, lacks.advice)]
-    probe = patient.machine.cuda
+    probe, driver = patient.machine.cuda, f"driver {found.driver or 'of an unknown version'}"
     if probe is None or probe.trouble:
         trouble = (probe and probe.trouble) or Lack("the driver was not asked", nvidia.ASK_IT)
-        return [bad("nvidia", f"driver {found.driver}: {trouble.what}", trouble.advice)]
+        return [bad("nvidia", f"{driver}: {trouble.what}", trouble.advice)]
     index = patient.settings.cuda.device_index
     if index >= len(probe.gpus):
         shown = f"cuda.device_index is {index}, and there are {len(probe.gpus)} GPUs for this program"
         return [bad("nvidia", shown, "They count from 0: `nvidia-smi -L` shows them, and CUDA_VISIBLE_DEVICES hides some.")]
     gpus = ", ".join(f"{gpu.name} with {gpu.memory_mb} MB" for gpu in probe.gpus)
     places = ", ".join(f"{name} in {str(place).rpartition('/')[0]}" for name, place in found.libraries.items())
-    return [ok("nvidia", f"{gpus}, driver {found.driver} for CUDA {probe.cuda}"), ok("nvidia-libraries", places)]
+    return [ok("nvidia", f"{gpus}, {driver} for CUDA {probe.cuda}"), ok("nvidia-libraries", places)]

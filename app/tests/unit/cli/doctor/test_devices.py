@@ -112,6 +112,12 @@ class TestNvidia:
         assert "libcublas.so.12 in" in second.found
         assert _states([first, second]) == {"nvidia": State.OK, "nvidia-libraries": State.OK}
 
+    def test_one_of_windows(self, machine: FakeMachine) -> None:
+        machine.wsl()
+        first, second = devices.gpu(patient(machine))
+        assert first.found == "NVIDIA H200 with 150000 MB, driver of an unknown version for CUDA 12.4"
+        assert "libcuda.so.1 in" in second.found
+
     @pytest.mark.parametrize(("sections", "state"), [({}, State.WARNING), (CUDA, State.BROKEN)])
     def test_one_without_its_libraries(self, machine: FakeMachine, sections: dict[str, Any], state: State) -> None:
         machine.nvidia(libraries=False)
