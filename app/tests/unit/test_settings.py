@@ -297,6 +297,27 @@ class TestEnvironment:
         said = _env_refusal(HAILO_WHISPER_MODEL_NAME="[base")
         assert said == "environment: HAILO_WHISPER_MODEL_NAME cannot be read as a value: '[base'. Put it in quotes."
 
+    @pytest.mark.parametrize(
+        ("name", "text", "listed"),
+        [
+            ("MODELS_OFFERED", "small,medium", '["small", "medium"]'),
+            ("MODELS_OFFERED", "small", '["small"]'),
+            ("MODELS_OFFERED", "[small, medium", '["small", "medium"]'),
+            ("ACCESS_CORS_ORIGINS", "*", '["*"]'),
+            (
+                "ACCESS_CORS_ORIGINS",
+                "https://a.example, https://b.example:8443",
+                '["https://a.example", "https://b.example:8443"]',
+            ),
+        ],
+    )
+    def test_a_list_that_is_written_as_words(self, name: str, text: str, listed: str) -> None:
+        name = f"HAILO_WHISPER_{name}"
+        said = _env_refusal(**{name: text})
+        assert said.lower().endswith(f"write it as a list, {listed}.")
+        assert repr(text) in said
+        settings.load(environ={name: listed}, missing_ok=True)
+
     def test_other_variables_are_nobodys_business(self) -> None:
         environ = {"WHISPER_MODEL": "x", "HAILO": "y", "PATH": "/bin", "PORT": "1"}
         assert settings.load(environ=environ, missing_ok=True) == Settings()

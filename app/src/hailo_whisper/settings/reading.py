@@ -5,14 +5,14 @@ import logging
 import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, get_origin
 
 import yaml
 from pydantic import ValidationError
 
 from ..failure import Failure
 from . import migrations
-from .mistakes import nearest, sentence
+from .mistakes import listed, nearest, sentence
 from .schema import SCHEMA_VERSION, Settings, sections
 from .strangers import meant_for_others
 
@@ -171,9 +171,10 @@ def _overrides(environ: Mapping[str, str]) -> Iterator[tuple[tuple[str, str], An
             try:
                 yield known[name], yaml.safe_load(text) if text else None
             except yaml.YAMLError:
-                raise ConfigurationInvalid(
-                    f"environment: {name} cannot be read as a value: {text!r}. Put it in quotes."
-                ) from None
+                section, key = known[name]
+                field = sections()[section].model_fields[key]
+                cure = f"Write it as a list, {listed(text)}." if get_origin(field.annotation) is list else "Put it in quotes."
+                raise ConfigurationInvalid(f"environment: {name} cannot be read as a value: {text!r}. {cure}") from None
         elif name.startswith(PREFIX):
             former = {
                 f"{PREFIX}{step.key}".replace(".", "_").upper(): step.key
