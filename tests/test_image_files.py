@@ -62,6 +62,18 @@ def test_the_compose_files(project: Path, tmp_path: Path, added: list[str]) -> N
     assert service["environment"].get("HAILO_WHISPER_MODEL_COMPUTE_TYPE") == ("auto" if "nvidia" in added else None)
 
 
+@pytest.mark.parametrize("gpu", ["", "1", "MIG-3f1d0c7a-9be2-5f3c-8d5e-6a7b8c9d0e1f"])
+def test_the_gpu_is_the_one_that_was_named(project: Path, tmp_path: Path, gpu: str) -> None:
+    (tmp_path / "podman").write_text("#!/bin/sh\necho podman version 4.3.1\n")
+    (tmp_path / "podman").chmod(0o755)
+    files = [f"--file={project / f'packaging/docker/compose{part}.yml'}" for part in ("", ".nvidia")]
+    done = run("podman-compose", *files, "config", GPU=gpu, PATH=f"{tmp_path}:{os.environ['PATH']}")
+    assert done.returncode == 0, done.stderr
+    (device,) = yaml.safe_load(done.stdout)["services"]["hailo-whisper"]["deploy"]["resources"]["reservations"]["devices"]
+    # Docker refuses a count beside it.
+    assert device == {"driver": "nvidia", "device_ids": [gpu or "0"], "capabilities": ["gpu"]}
+
+
 def test_a_hailo_needs_to_be_told_of_its_group_and_its_version(project: Path) -> None:
     text = (project / "packaging/docker/compose.hailo.yml").read_text()
     assert set(re.findall(r"\$\{([A-Z_]+):\?", text)) == {"HAILO_GROUP", "HAILORT_VERSION"}
@@ -94,6 +106,12 @@ def test_the_first_commands_of_the_docs_name_what_is_there(project: Path) -> Non
     assert run(*lines[1].partition(" #")[0].split(), "--dry-run").returncode == 0
     default = told("from hailo_whisper.settings import Settings; print(Settings().model.name)")
     assert [model] == default, "no variable says which it is"
+    text = (folder / "compose.yml").read_text()
+    made = re.findall(r"\$\{MODELS_DIR:-\./(\w+)\}", text)
+    assert f"mkdir -p {' '.join(made)} " in lines[2], "docker would make it root's"
+    # What docker and podman wait by themselves is less than a request may take.
+    waited = re.findall(r"stop_grace_period: (\d+)s", text)
+    assert re.findall(r"`run --stop-timeout (\d+)`", (project / "docs/containers.md").read_text()) == waited
 
 
 def test_the_table_of_the_docs_has_every_name_that_is_refused(project: Path) -> None:
@@ -122,6 +140,38 @@ def test_what_is_installed_beside_the_venv_is_in_the_sbom(project: Path) -> None
         r'if \[ -d (\S+) \]; then set -- "\$site" (\S+); else set -- "\$site"; fi; \\\n.* -m contents "\$@" sbom', text
     )
     assert given == [(beside[0], beside[0])]
+
+
+def test_the_pod_of_the_docs_has_what_the_container_needs(project: Path) -> None:
+    text = (project / "docs/containers.md").read_text()
+    pod = yaml.safe_load(re.findall(r"```yaml\n(apiVersion.+?)```", text, re.DOTALL)[0])["spec"]
+    (container,) = pod["containers"]
+    service = yaml.safe_load((project / "packaging/docker/compose.yml").read_text())["services"]["hailo-whisper"]
+    assert pod["terminationGracePeriodSeconds"] == int(service["stop_grace_period"].removesuffix("s"))
+    assert container["image"] in service["image"]
+    mounted = {each["mountPath"]: each for each in container["volumeMounts"]}
+    volumes = {each["name"]: each for each in pod["volumes"]}
+    assert {each["name"] for each in mounted.values()} == volumes.keys()
+    assert container["securityContext"]["readOnlyRootFilesystem"]
+    assert "emptyDir" in volumes[mounted["/tmp"]["name"]]
+    secret, models = told(
+        "from hailo_whisper.cli.container import SECRET; from hailo_whisper.models.cure import MOUNTED; print(SECRET, MOUNTED)"
+    )
+    assert mounted.keys() == {"/tmp", secret, models}
+    assert mounted[secret]["subPath"] in text.partition("create secret generic ")[2].partition("`")[0]
+    routes = told("from hailo_whisper.api import health; print(*(route.path for route in health.router.routes))")
+    assert (
+        {container[f"{kind}Probe"]["httpGet"]["path"] for kind in ("liveness", "readiness")}
+        == {"/health", "/health/ready"}
+        <= set(routes)
+    )
+
+
+def test_nothing_of_the_checkout_comes_into_the_image_with_the_mode_that_it_has_there(project: Path) -> None:
+    last = (project / "packaging/docker/Dockerfile").read_text().rpartition("\nFROM ")[2]
+    copied = re.findall(r"^(?:COPY|ADD) (.*)", last, re.MULTILINE)
+    assert len(copied) > 2
+    assert [line for line in copied if not line.startswith("--from=")] == [], "who has a umask of 077 builds it too"
 
 
 def test_the_dockerfile_pleases_hadolint(project: Path) -> None:

@@ -144,7 +144,7 @@ def lacking(found: Nvidia) -> Lack | None:
 def bringing(*packages: str) -> str:
     """How to get the wheels with libraries of CUDA, as a part of a sentence."""
     if in_image():
-        return "take the image that has them (`script/build-image --accelerator nvidia` builds it)"
+        return "take the image that has them (`script/build-image --accelerator nvidia` builds it; `--with docker` where docker runs it)"
     if in_house():
         # Its venv is the packages' or the role's, which would not know of what somebody else puts there.
         return (

@@ -7,7 +7,10 @@ from ..installation import in_image
 PULL = "hailo-whisper models pull {name}"
 MOUNTED = Path("/data/models")
 """Where an image looks for its models, unless it is told otherwise."""
-LET_IN = "Run the container as the user whom it belongs to (`user:` in compose, --user), or open it to everybody, on the host: `chmod -R a+rX`."
+LET_IN = (
+    "Run the container as the user whom it belongs to (`user:` in compose, --user; in rootless podman you are 0:0 there), or open it to everybody, on the "
+    "host: `chmod -R a+rX`."
+)
 
 
 def pulling(name: str = "NAME", *, again: bool = False, command: str = PULL, root: Path = MOUNTED) -> str:

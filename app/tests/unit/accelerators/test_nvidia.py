@@ -174,7 +174,7 @@ def test_the_libraries_of_an_installed_program_are_brought_by_the_role(monkeypat
 def test_in_a_container_it_is_the_host_that_gives_it(machine: FakeMachine, packages: Path) -> None:
     machine.nvidia(libraries=False)
     assert str(nvidia.lacking(_survey(machine, packages))).endswith(
-        "take the image that has them (`script/build-image --accelerator nvidia` builds it)"
+        "take the image that has them (`script/build-image --accelerator nvidia` builds it; `--with docker` where docker runs it)"
     )
     (machine.root / "usr/lib/x86_64-linux-gnu/libcuda.so.1").unlink()
     assert "libcuda.so.1 is missing: `--gpus all`, or compose.nvidia.yml," in str(nvidia.lacking(_survey(machine, packages)))

@@ -119,7 +119,7 @@ class TestTheCache:
 
         monkeypatch.setattr(hub_cache, "held", refuse)
         monkeypatch.setattr("hailo_whisper.models.cure.in_image", lambda: True)
-        said = r"base is not in \S+/models\. The cache /data/cache may not be read by this user \(number \d+\)\. Run the container as .*`user:` in compose"
+        said = r"base is not in \S+/models\. The cache /data/cache may not be read by this user \(number \d+\)\. Run the container as .*`user:` in compose.*rootless podman you are 0:0"
         with pytest.raises(ModelMissing, match=said):
             launch.prepare()
 
