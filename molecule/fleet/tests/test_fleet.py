@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import ssl
 import statistics
 import subprocess
@@ -68,6 +69,8 @@ class Load:
         self.failed: list[str] = []
         self.under_way: set[str] = set()
         self.seconds: list[float] = []
+        self.unlogged = 0
+        """Lines that were dropped by processes of the gateway's which a reload has replaced."""
         self._over = threading.Event()
         self._threads = [threading.Thread(target=self._client) for _ in range(clients)]
 
@@ -125,12 +128,11 @@ def load(url: str, trusting: ssl.SSLContext, capfd: pytest.CaptureFixture[str], 
     assert load.failed == []
     assert len(load.texts) == len(load.sent)
     assert {words(text) for text in load.texts} == {words(CLIP)}
-    # The journal comes after the answer.
+    # The journal comes after the answer. On a busy machine HAProxy rather drops a line than waits for its other thread to have written one.
     end = time.monotonic() + 60
-    while (missing := set(load.sent) - set(answers())) and time.monotonic() < end:
+    while len(missing := set(load.sent) - set(answers())) > load.unlogged + unlogged() and time.monotonic() < end:
         time.sleep(1)
-    info = on(GATEWAY, "echo 'show info' | nc -UN /run/haproxy/hailo-whisper.sock 2>/dev/null || true") if missing else ""
-    assert not missing, ([line for line in log() if line["client_request_id"] in missing], info)
+    assert len(missing) <= load.unlogged + unlogged(), [line for line in log() if line["client_request_id"] in missing]
     answered = answers()
     assert [line for line in log() if line["client_request_id"] in load.sent and answered[line["client_request_id"]] != 1] == []
 
@@ -139,6 +141,18 @@ def log() -> list[dict[str, Any]]:
     """The gateway's lines of the requests that were sent by clients of a load."""
     lines = on(GATEWAY, "journalctl --unit=haproxy.service --output=cat --no-pager --grep=load-").splitlines()
     return [json.loads(line) for line in lines if line.startswith("{")]
+
+
+def metrics(path: str = "metrics") -> str:
+    """What the gateway tells Prometheus."""
+    ask = "import sys, urllib.request as u; print(u.urlopen(f'http://127.0.0.1:8405/{sys.argv[1]}').read().decode())"
+    return on(GATEWAY, f'python3 -c "{ask}" {path}')
+
+
+def unlogged() -> int:
+    """How many lines it says to have dropped since it was started or reloaded."""
+    (count,) = re.findall(r"^haproxy_process_dropped_logs_total (\d+)$", metrics(), re.MULTILINE)
+    return int(count)
 
 
 def answers() -> Counter[str]:
@@ -195,9 +209,8 @@ def test_nobody_comes_in_without_a_key(url: str, trusting: ssl.SSLContext) -> No
 
 def test_it_tells_prometheus_of_its_machines_and_its_certificate() -> None:
     """By the names that the alerts know, in this version of HAProxy too."""
-    ask = "import sys, urllib.request as u; print(u.urlopen(f'http://127.0.0.1:8405/{sys.argv[1]}').read().decode())"
     until(lambda: ready() == set(NODES), "all of them are ready")
-    told = on(GATEWAY, f'python3 -c "{ask}" metrics')
+    told = metrics()
     for line in (
         f'haproxy_server_status{{proxy="appliances",server="{NODES[0]}",state="UP"}} 1',
         'haproxy_backend_status{proxy="appliances",state="UP"} 1',
@@ -205,7 +218,7 @@ def test_it_tells_prometheus_of_its_machines_and_its_certificate() -> None:
         "haproxy_process_max_connections 4000",
     ):
         assert line in told
-    ends = on(GATEWAY, f'python3 -c "{ask}" certificate').split()[-1]
+    ends = metrics("certificate").split()[-1]
     assert 800 < (float(ends) - time.time()) / 86400 < 826
 
 
@@ -238,6 +251,7 @@ def test_a_drained_machine_that_is_upgraded(load: Load) -> None:
         # The configuration is the role's, and the package's may have changed.
         keep = "--option Dpkg::Options::=--force-confdef"
         on(name, f"DEBIAN_FRONTEND=noninteractive apt-get install --yes --no-install-recommends {keep} /root/{package.name}")
+        load.unlogged += unlogged()
         on(GATEWAY, "systemctl reload haproxy.service")
         # Also after a reload.
         until(lambda: states()[name] == ("drain", "up"), "it is drained, and well")
