@@ -184,19 +184,21 @@ def test_the_mounts_of_this_machine_are_seen(program: Any) -> None:
     assert {Path("/"), Path("/proc")} <= program.mounted()
 
 
-def test_what_cannot_be_removed_is_left_with_the_reason(program: Any, root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_cannot_be_removed_is_said_with_the_reason(program: Any, root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def busy(path: Path) -> None:
         raise OSError(errno.EBUSY, "Device or resource busy", str(path))
 
     monkeypatch.setattr(program.shutil, "rmtree", busy)
     done = program.Machine(OPTIONS | {"root": str(root)}).clear()
-    assert "/var/lib/hailo-whisper could not be removed (Device or resource busy): mend that, and run this again." in done["left"]
+    assert (
+        "/var/lib/hailo-whisper could not be removed (Device or resource busy): mend that, and run this again." in done["failed"]
+    )
     assert "/var/lib/hailo-whisper" not in done["removed"]
     assert not (root / "etc/hailo/hailo-whisper.keys").exists(), "the others go on"
 
 
 @pytest.mark.parametrize(
-    ("number", "left"),
+    ("number", "failed"),
     [
         (errno.ENOENT, []),
         (errno.ENOTEMPTY, []),
@@ -208,7 +210,7 @@ def test_what_cannot_be_removed_is_left_with_the_reason(program: Any, root: Path
     ids=["gone", "used-again", "busy"],
 )
 def test_an_empty_folder_that_others_use_too_does_not_stop_it(
-    program: Any, root: Path, monkeypatch: pytest.MonkeyPatch, number: int, left: list[str]
+    program: Any, root: Path, monkeypatch: pytest.MonkeyPatch, number: int, failed: list[str]
 ) -> None:
     """Another program removes it, or puts something in, between the look and the removal."""
     folder = root / "etc/ansible"
@@ -222,7 +224,7 @@ def test_an_empty_folder_that_others_use_too_does_not_stop_it(
         really(path)
 
     monkeypatch.setattr(Path, "rmdir", busy)
-    assert program.Machine(OPTIONS | {"root": str(root)}).clear()["left"] == left
+    assert program.Machine(OPTIONS | {"root": str(root)}).clear()["failed"] == failed
 
 
 @pytest.mark.parametrize(
@@ -235,8 +237,50 @@ def test_the_packages_of_models_are_models_too(
     machine = program.Machine(OPTIONS | {"root": str(root), "keep": keep, "check": True})
     machine.real = True
     monkeypatch.setattr(program, "run", lambda *command: "installed hailo-whisper\ninstalled hailo-whisper-model-base\n")
+    asked: list[tuple[str, ...]] = []
+
+    def told(*command: str) -> str:
+        asked.append(command)
+        return ""
+
+    monkeypatch.setattr(program, "failure", told)
     machine.purge()
     assert machine.removed == [f"the package {name}" for name in purged.split()]
+    assert asked == [("dpkg", "--no-act", "--purge", *purged.split())]
+
+
+@pytest.mark.parametrize("check", [True, False])
+def test_what_dpkg_does_not_purge_is_said_beforehand(
+    program: Any, root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, check: bool
+) -> None:
+    (tmp_path / "bin").mkdir()
+    for name, text in {
+        "dpkg-query": "echo installed hailo-whisper",
+        "dpkg": 'echo "dependency problems:\n others depends on hailo-whisper." >&2; exit 1',
+    }.items():
+        (tmp_path / "bin" / name).write_text(f"#!/bin/sh\n{text}\n")
+        (tmp_path / "bin" / name).chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path / 'bin'}:/usr/bin:/bin")
+    machine = program.Machine(OPTIONS | {"root": str(root), "check": check})
+    machine.real = True
+    with pytest.raises(SystemExit) as ended:
+        machine.purge()
+    assert ended.value.code == (
+        "dpkg could not purge hailo-whisper: dependency problems: others depends on hailo-whisper. Mend that (`dpkg --configure -a`), and run "
+        "this again."
+    )
+
+
+def test_a_command_that_fails_without_a_word_has_failed(program: Any) -> None:
+    assert program.failure("false") == "it ended with 1"
+    assert program.failure("true") == ""
+
+
+def test_without_root_nothing_is_begun(program: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "geteuid", lambda: 1000)
+    with pytest.raises(SystemExit) as ended:
+        program.Machine(OPTIONS | {"check": True})
+    assert str(ended.value.code).startswith("Root is needed, so nothing was removed. Run ansible-playbook with --become")
 
 
 # A machine with the user and its group, whose `userdel` and `systemctl` do as the real ones for as long as the file `busy` is there.
@@ -278,14 +322,15 @@ def played(program: Any, root: Path, check: bool = False) -> Any:
     machine.stop()
     machine.purge()
     machine.forget_user()
-    return {"removed": machine.removed, "left": machine.left}
+    assert machine.left == []
+    return {"removed": machine.removed, "failed": machine.failed}
 
 
 def test_a_user_that_still_runs_something_is_not_said_to_be_gone(program: Any, root: Path, busy: Path) -> None:
-    assert played(program, root, check=True) == {"removed": ["the user hailo-whisper"], "left": []}
+    assert played(program, root, check=True) == {"removed": ["the user hailo-whisper"], "failed": []}
     assert played(program, root) == {
         "removed": [],
-        "left": [
+        "failed": [
             "hailo-whisper.service could not be stopped (deactivating), and what is left of it runs on: `systemctl kill -s KILL "
             "hailo-whisper.service`, or restart the machine, and run this again.",
             "The user hailo-whisper stays (userdel: user hailo-whisper is currently used by process 4711): end what it still runs, "
@@ -293,8 +338,8 @@ def test_a_user_that_still_runs_something_is_not_said_to_be_gone(program: Any, r
         ],
     }
     busy.unlink()
-    assert played(program, root) == {"removed": ["the user hailo-whisper"], "left": []}
-    assert played(program, root) == {"removed": [], "left": []}
+    assert played(program, root) == {"removed": ["the user hailo-whisper"], "failed": []}
+    assert played(program, root) == {"removed": [], "failed": []}
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="the files are given away")
@@ -350,38 +395,76 @@ def test_the_docs_take_off_all_that_a_gateway_and_a_monitoring_host_have(project
     assert sorted(path for path in set(placed) if path not in removed) == []
 
 
-def test_a_machine_that_stays_a_gateway_is_told_of(project: Path, tmp_path: Path, root: Path) -> None:
-    inventory = {
+def decommissioned(
+    tmp_path: Path, root: Path, inventory: dict[str, Any], *arguments: str, **options: Any
+) -> "subprocess.CompletedProcess[str]":
+    """The playbook on hosts that are this machine, at the same time: each has files of its own."""
+    (tmp_path / "hosts.yml").write_text(json.dumps(inventory))
+    for host in inventory["hailo_whisper"]["hosts"]:
+        shutil.copytree(root, tmp_path / host, symlinks=True)
+    given = {
+        "hailo_whisper_decommission": 2,
+        "decommission_options": OPTIONS | {"root": f"{tmp_path}/{{{{ inventory_hostname }}}}"} | options,
+    }
+    hosts = ("--inventory", tmp_path / "hosts.yml", "--extra-vars", json.dumps(given))
+    return ansible_playbook("playbooks/decommission.yml", *hosts, *arguments, one_line=True)
+
+
+def test_a_machine_that_stays_a_gateway_is_told_of(tmp_path: Path, root: Path) -> None:
+    inventory: dict[str, Any] = {
         "hailo_whisper": {"hosts": {"a": {}, "b": {}}, "vars": {"ansible_connection": "local"}},
         "hailo_whisper_gateway": {"hosts": {"b": {"hailo_whisper_gateway_nodes": ["c"]}}},
     }
-    (tmp_path / "hosts.yml").write_text(json.dumps(inventory))
-    # Both are this machine, at the same time: each has its own files.
-    for host in inventory["hailo_whisper"]["hosts"]:
-        shutil.copytree(root, tmp_path / host)
-    given = {
-        "hailo_whisper_decommission": 2,
-        "decommission_options": OPTIONS | {"root": f"{tmp_path}/{{{{ inventory_hostname }}}}"},
-    }
-    done = subprocess.run(
-        [
-            "ansible-playbook",
-            f"--inventory={tmp_path / 'hosts.yml'}",
-            "playbooks/decommission.yml",
-            f"--extra-vars={json.dumps(given)}",
-        ],
-        cwd=project,
-        env=os.environ | {"ANSIBLE_NOCOLOR": "1", "ANSIBLE_CALLBACK_RESULT_FORMAT": "json"},
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    done = decommissioned(tmp_path, root, inventory)
     assert done.returncode == 0, done.stdout + done.stderr
     said = [line for line in done.stdout.splitlines() if "It stays a gateway or a monitoring host: docs/operations.md" in line]
     assert len(said) == 1
     assert '"msg": "b: ' in said[0]
     assert [files(tmp_path / host) for host in inventory["hailo_whisper"]["hosts"]] == [sorted(OTHERS)] * 2
+
+
+@pytest.fixture
+def drained(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """What the program of a gateway was asked, which is this machine too."""
+    (tmp_path / "bin").mkdir()
+    gateway = tmp_path / "bin/hailo-whisper-gateway"
+    gateway.write_text(f'#!/bin/sh\necho "$1 $2" >> {tmp_path}/drained\n')
+    gateway.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{gateway.parent}:{os.environ['PATH']}")
+    (tmp_path / "drained").touch()
+    return tmp_path / "drained"
+
+
+BEHIND_A_GATEWAY: dict[str, Any] = {
+    "hailo_whisper": {"hosts": {"a": {}, "b": {}}},
+    "hailo_whisper_gateway": {"hosts": {"tower": {}}},
+    "all": {"vars": {"ansible_connection": "local"}},
+}
+
+
+def test_a_machine_of_which_something_could_not_be_removed_is_not_said_to_be_taken_off(
+    tmp_path: Path, root: Path, drained: Path
+) -> None:
+    # A file that nobody can remove, whoever it is.
+    (root / "home").symlink_to("/proc")
+    done = decommissioned(tmp_path, root, BEHIND_A_GATEWAY, keys="/home/version")
+    assert done.returncode == 2
+    for host in ("a", "b"):
+        assert re.search(
+            rf"{host} is not taken off: /home/version could not be removed \([\w ]+\): mend that, and run this again\. "
+            rf"It stays drained at tower; `hailo-whisper-gateway ready {host}` there puts it back\.",
+            done.stdout,
+        )
+        assert [name for name in files(tmp_path / host) if name != "home"] == sorted(OTHERS)
+    assert sorted(drained.read_text().splitlines()) == ["drain a", "drain b"]
+
+
+def test_a_machine_that_is_refused_is_not_drained(tmp_path: Path, root: Path, drained: Path) -> None:
+    done = decommissioned(tmp_path, root, BEHIND_A_GATEWAY, store="/")
+    assert done.returncode == 2
+    assert "storage.models in hailo_whisper_config is '/', so nothing was removed." in done.stdout
+    assert drained.read_text() == ""
+    assert [files(tmp_path / host) for host in ("a", "b")] == [sorted([*OURS, *OTHERS])] * 2
 
 
 REFUSED: dict[str, tuple[dict[str, Any], str]] = {

@@ -1,12 +1,15 @@
 #!/usr/bin/python3
-"""Takes hailo-whisper off this machine: prints JSON with what was `removed` and `kept`, and in `left` what its owner may still do.
+"""Takes hailo-whisper off this machine: prints JSON with what was `removed` and `kept`, what `failed`, and in `left` what its owner may still do.
 
-Again and again is as good as once. What is removed with all that is in it is of our own folders, whatever the inventory says. The argument is a JSON object: `keep`: of "models", "configuration" and "keys". `keys`, `store`: the paths of the
-key file and of the models. `check`: remove nothing, and say what would be. `root`: of another file system, for tests.
+What `failed` was to go and is still there. Where nothing can be done, it ends with the reason, before anything goes if that can be known. Again and again
+is as good as once. What is removed with all that is in it is of our own folders, whatever the inventory says. The argument is a JSON object: `keep`: of
+"models", "configuration" and "keys". `keys`, `store`: the paths of the key file and of the models. `check`: remove nothing, and say what would be. `root`:
+of another file system, for tests.
 """
 
 import errno
 import json
+import os
 import re
 import shutil
 import subprocess
@@ -61,6 +64,11 @@ class Machine:
     def __init__(self, options):
         self.root = Path(options.get("root", "/"))
         self.real = str(self.root) == "/"
+        if self.real and os.geteuid() != 0:
+            sys.exit(
+                "Root is needed, so nothing was removed. Run ansible-playbook with --become (and --ask-become-pass), or set ansible_become or "
+                "ansible_user for this host in the inventory."
+            )
         self.check = options["check"]
         for name, setting in (("keys", "access.keys"), ("store", "storage.models")):
             whole(setting, options[name])
@@ -75,6 +83,7 @@ class Machine:
         self.spared = {name for path in self.kept for name in (path, path.resolve())}
         self.mounts = mounted() if self.real else set()
         self.removed = []
+        self.failed = []
         self.left = []
 
     def clear(self):
@@ -106,7 +115,12 @@ class Machine:
             if Path("/run/udev/control").exists():
                 run("udevadm", "control", "--reload")
         kept = [path for path in self.kept if path.exists()]
-        return {"removed": self.removed, "kept": [named(path, self.root) for path in kept], "left": self.left}
+        return {
+            "removed": self.removed,
+            "kept": [named(path, self.root) for path in kept],
+            "failed": self.failed,
+            "left": self.left,
+        }
 
     def stop(self):
         """End the service and its socket before anything of them goes, so that nobody is served by half of it."""
@@ -121,7 +135,7 @@ class Machine:
             for unit in sorted(units):
                 state = run("systemctl", "is-active", unit).strip()
                 if state in RUNNING:
-                    self.left.append(
+                    self.failed.append(
                         f"{unit} could not be stopped ({state}), and what is left of it runs on: `systemctl kill -s KILL {unit}`, or restart "
                         "the machine, and run this again."
                     )
@@ -135,19 +149,13 @@ class Machine:
         if self.keep_models:
             packages = [name for name in packages if not name.startswith(MODEL_PACKAGES)]
         self.removed += [f"the package {name}" for name in packages]
-        if packages and not self.check:
-            stash = [(path, path.read_bytes(), path.stat()) for path in self.kept if path.is_file()]
-            done = subprocess.run(
-                ["dpkg", "--purge", *packages],
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.DEVNULL,
-                stderr=subprocess.PIPE,
-                text=True,
-                check=False,
-            )
-            if done.returncode:
+        stash = [] if self.check else [(path, path.read_bytes(), path.stat()) for path in self.kept if path.is_file()]
+        if packages:
+            # A package that another one needs is refused by this before anything goes, too.
+            why = failure("dpkg", *(["--no-act"] if self.check else []), "--purge", *packages)
+            if why:
                 sys.exit(
-                    f"dpkg could not purge {', '.join(packages)}: {done.stderr.strip()} Mend that (`dpkg --configure -a`), and run this again."
+                    f"dpkg could not purge {', '.join(packages)}: {why} Mend that (`dpkg --configure -a`), and run this again."
                 )
             for path, content, status in stash:
                 put_back(path, content, status)
@@ -179,7 +187,7 @@ class Machine:
                 else:
                     path.unlink()
             except OSError as error:
-                self.left.append(
+                self.failed.append(
                     f"{named(path, self.root)} could not be removed ({error.strerror or error}): mend that, and run this again."
                 )
                 return
@@ -217,7 +225,7 @@ class Machine:
                 path.rmdir()
         except OSError as error:
             if error.errno not in (errno.ENOENT, errno.ENOTEMPTY):
-                self.left.append(
+                self.failed.append(
                     f"{named(path, self.root)} is empty and could not be removed ({error.strerror or error}): mend that, and run this again."
                 )
 
@@ -236,7 +244,7 @@ class Machine:
         # Of that name, `userdel` takes the group as well, as a rule.
         said = [failure("userdel", USER), failure("groupdel", USER)]
         if known():
-            self.left.append(
+            self.failed.append(
                 f"The user {USER} stays ({next(filter(None, said), 'nobody says why')}): end what it still runs, `pkill -KILL -u {USER}`, or "
                 "restart the machine, and run this again."
             )
@@ -292,11 +300,11 @@ def known():
 
 
 def failure(*command):
-    """What a command says when it fails, on one line; nothing when it does not."""
+    """What a command says when it fails, on one line; nothing when it does not fail."""
     done = subprocess.run(
         command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, check=False
     )
-    return " ".join(done.stderr.split()) if done.returncode else ""
+    return " ".join(done.stderr.split()) or f"it ended with {done.returncode}" if done.returncode else ""
 
 
 def run(*command):
