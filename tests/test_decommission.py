@@ -449,6 +449,7 @@ def test_a_machine_of_which_something_could_not_be_removed_is_not_said_to_be_tak
     (root / "home").symlink_to("/proc")
     done = decommissioned(tmp_path, root, BEHIND_A_GATEWAY, keys="/home/version")
     assert done.returncode == 2
+    assert "out of the inventory" not in done.stdout
     for host in ("a", "b"):
         assert re.search(
             rf"{host} is not taken off: /home/version could not be removed \([\w ]+\): mend that, and run this again\. "
@@ -457,6 +458,20 @@ def test_a_machine_of_which_something_could_not_be_removed_is_not_said_to_be_tak
         )
         assert [name for name in files(tmp_path / host) if name != "home"] == sorted(OTHERS)
     assert sorted(drained.read_text().splitlines()) == ["drain a", "drain b"]
+
+
+def test_what_is_left_to_do_elsewhere_is_said_with_a_limit_too(tmp_path: Path, root: Path, drained: Path) -> None:
+    limit = ("--limit", "b", "--extra-vars", "hailo_whisper_decommission=1")
+    foreseen = decommissioned(tmp_path, root, BEHIND_A_GATEWAY, "--check", *limit)
+    assert foreseen.returncode == 0, foreseen.stdout + foreseen.stderr
+    assert "out of the inventory" not in foreseen.stdout
+    assert drained.read_text() == ""
+    shutil.rmtree(tmp_path / "a")
+    shutil.rmtree(tmp_path / "b")
+    done = decommissioned(tmp_path, root, BEHIND_A_GATEWAY, *limit)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert done.stdout.count("Take b out of the inventory, and then run playbooks/monitoring.yml") == 1
+    assert drained.read_text() == "drain b\n"
 
 
 def test_a_machine_that_is_refused_is_not_drained(tmp_path: Path, root: Path, drained: Path) -> None:
