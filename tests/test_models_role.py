@@ -179,6 +179,7 @@ def test_what_takes_the_place_of_the_npus_model_is_kept(
     assert changed(role(**prune)) == 0
     assert (store / "Whisper-Base").exists() == (place == "named")
     prune["hailo_whisper_config"] = {"model": model}
+    assert changed(role(**prune, models_kept=["Whisper-Base"])) == 0, "a roll-out may have to go back to where it was needed"
     assert changed(role(**prune)) == 1
     assert not (store / "base").exists(), "without engine.fallback nothing needs it"
 
@@ -221,6 +222,7 @@ def test_what_is_not_wanted_any_more_is_removed_when_asked(role: Role, controlle
     prune = one | {"hailo_whisper_model_prune": True}
     for kept in ({"hailo_whisper_config": {"model": {"fallback": ["two"]}}}, {"hailo_whisper_models": ["one", "deux"]}):
         assert changed(role(**prune | kept)) == 0
+    assert changed(role(**prune, models_kept=["deux"])) == 0, "a roll-out may have to go back to it"
     assert changed(role("--check", **prune)) == 1
     assert (store / "two").exists()
     assert changed(role(**prune)) == 1

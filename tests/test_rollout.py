@@ -193,10 +193,13 @@ def test_a_model_that_is_gone_is_named(host: Host) -> None:
 def test_a_model_without_which_the_version_before_could_not_serve_is_in_the_way(host: Host) -> None:
     rendered = "etc/xdg/hailo-whisper/hailo-whisper.json"
     tiny = host.write("usr/share/hailo-whisper/models/tiny.en/manifest.json", json.dumps({"files": {}}))
-    host.write(rendered, json.dumps({"model": {"name": "base", "path": None, "fallback": ["tiny.en"]}}))
+    before = {"model": {"name": "base", "path": None, "fallback": ["tiny.en"]}, "models": {"offered": ["small"]}}
+    host.write(rendered, json.dumps(before))
     assert host.call("look")["hindrance"] == ""
     host.call("begin", entry={"to": "2.0"})
     host.install("2.0")
+    host.write(rendered, json.dumps({"model": {"name": "medium"}}))
+    assert host.call("look")["needed"] == ["base", "tiny.en", "small"], "of the version before, in the middle of a roll-out"
     (host.root / "var/lib/hailo-whisper/models/base/manifest.json").unlink()
     assert host.call("look")["hindrance"] == "", "the other stands in"
     tiny.unlink()
@@ -207,6 +210,7 @@ def test_a_model_without_which_the_version_before_could_not_serve_is_in_the_way(
     for model in ({"name": "base", "path": "/srv/mine"}, {"name": "deux"}):
         host.write(rendered, json.dumps({"model": model}))
         host.call("end", entry={"outcome": "done"})
+        assert host.call("look")["needed"] == ([] if "path" in model else ["deux"])
         host.call("begin", entry={"to": "2.0"})
         assert host.call("look")["hindrance"] == ""
 

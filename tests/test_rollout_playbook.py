@@ -1,5 +1,6 @@
 """playbooks/rollout.yml and rollback.yml against a played fleet: what is touched, what is put back, and what the ledger and the summary say."""
 
+import json
 import time
 from pathlib import Path
 
@@ -159,6 +160,27 @@ def test_a_bad_version_is_taken_back_from_the_canary_and_nobody_else_is_touched(
     assert "is not ready" in fleet.ledger("kitchen")["reason"]
     assert fleet.ledger("office") == {}
     assert fleet.states() == dict.fromkeys(fleet.names, "ready")
+
+
+def test_models_of_the_version_before_are_there_until_the_new_one_is_proven(fleet: Fleet) -> None:
+    wanted = {"hailo_whisper_model": "small", "hailo_whisper_model_prune": True}
+    for name in fleet.names:
+        (fleet.folder / name / "etc/xdg/hailo-whisper").mkdir(parents=True)
+        rendered = {"model": {"name": "base"}, "models": {"offered": ["tiny"]}, "server": {"port": 1}}
+        fleet.mark(name, "etc/xdg/hailo-whisper/hailo-whisper.json", json.dumps(rendered))
+    pruned = [fleet.folder / name / "pruned" for name in fleet.names]
+    spoilt = fleet.mark("kitchen", "spoilt", "0.2.0+deb12u1\n")
+    status, said = fleet.run("rollout", **NEW, **wanted)
+    assert status == 2, said
+    assert summary(said)["kitchen"][2] == "rolled back"
+    assert not any(path.exists() for path in pruned)
+    spoilt.write_text("")
+    # That they cannot be removed stops nobody.
+    fleet.mark("kitchen", "prune-fails")
+    status, said = fleet.run("rollout", **NEW, **wanted)
+    assert status == 0, said
+    assert [path.exists() and path.read_text() for path in pruned] == [False, *["all but base and tiny\n"] * 2]
+    assert "kitchen has models still that are not wanted any more:" in " ".join(said.split())
 
 
 def test_a_gateway_that_is_lost_keeps_no_bad_version_in_service_and_its_host_is_not_drained_for_ever(fleet: Fleet) -> None:

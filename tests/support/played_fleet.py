@@ -60,7 +60,19 @@ ROLES: dict[str, list[dict[str, Any]]] = {
     "service_user/main": [],
     "accelerator/main": [],
     "hailo_apps/main": [],
-    "models/main": [],
+    "models/main": [
+        {
+            "name": "Remove",
+            "ansible.builtin.include_tasks": "prune.yml",
+            "when": "models_prune | default(hailo_whisper_model_prune | default(false))",
+        }
+    ],
+    "models/prune": [
+        {
+            "name": "Remove",
+            "ansible.builtin.shell": "[ ! -e {{ rollout_root }}/prune-fails ] && echo all but {{ models_kept | default([]) | join(' and ') }} >>{{ rollout_root }}/pruned",
+        }
+    ],
     "server/build": [],
     "server/main": [
         {

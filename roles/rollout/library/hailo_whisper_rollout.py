@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 """The module hailo_whisper_rollout: what a roll-out keeps of a machine and does to it. Gives what it has found or done as `found`.
 
-`command: look`: what is installed, what its last roll-out has noted, what it would go back to, and what is in the way of that; `ask_apt`: whether apt can be asked for packages.
+`command: look`: what is installed, what its last roll-out has noted, what it would go back to, which models that needs, and what is in the way; `ask_apt`: whether apt can be asked for packages.
 `begin`: take the snapshot, and note in the ledger what begins (`entry`). `end`: note what came of it (`entry`). `back`: put back what the snapshot has.
 `fetch`: have apt download packages (`packages`, by their versions) into what is kept. All of them: `root`, of another file system, for tests; each can
 be cut off and run again. In check mode `back` says what would be put back, and nothing is changed; with --diff also what is another line of the
@@ -74,6 +74,9 @@ def look(kept, module):
         "since": ledger.since() if snapshot else [],
         "hindrance": Restoration(kept, True, False).hindrance() if snapshot else "",
         "ready": machine.ready(),
+        "needed": [*snapshot.get("serving", []), *snapshot.get("offered", [])]
+        if unfinished
+        else [*machine.serving(), *machine.offered()],
         "lacking": lacking,
         "apt_lacks": [name for name, version in asked.items() if not machine.apt_has(name, version)],
     }

@@ -95,6 +95,10 @@ class Machine:
         model = (read(self.root / RENDERED) or {}).get("model") or {}
         return [name for name in (model.get("name"), *(model.get("fallback") or [])) if name and not model.get("path")]
 
+    def offered(self):
+        """The names of the models that are offered beside it."""
+        return ((read(self.root / RENDERED) or {}).get("models") or {}).get("offered") or []
+
     def configuration(self):
         """The sum of each file of the configuration."""
         return {name: summed(file) for name, file in self.contents(CONFIGURATION).items()}

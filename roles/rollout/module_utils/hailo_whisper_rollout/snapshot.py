@@ -106,6 +106,7 @@ class Snapshot:
             "files": self.files(method),
             "models": machine.models(),
             "serving": machine.serving(),
+            "offered": machine.offered(),
             "tree": measure(kept_tree) if method == "venv" else None,
         }
         # All that it speaks of has to be there after a power cut, if it is.
