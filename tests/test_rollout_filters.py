@@ -55,6 +55,11 @@ def test_the_gateways_of_a_host(filters: dict[str, Callable[..., Any]]) -> None:
     assert filters["rollout_drainable"](asked, "my kitchen", []) == ["cellar"]
     assert filters["rollout_drainable"](asked, "my kitchen", ["tower"]) == ["tower", "cellar"]
     assert filters["rollout_drainable"](asked, "office", []) == []
+    assert filters["rollout_strange"](asked, "my kitchen") == {}
+    asked[1]["stdout"] = json.dumps([{"name": name, "state": "ready"} for name in "gfedcba"])
+    assert filters["rollout_strange"](asked, "my kitchen") == {
+        "cellar": "The gateway cellar does not know my kitchen (it has a, b, c, d, e and 2 more)."
+    }
     assert filters["rollout_silent"](asked) == ["hut", "barn"]
 
 

@@ -238,6 +238,31 @@ def test_where_a_host_is_drained_is_remembered_until_that_gateway_is_back(fleet:
     assert fleet.states()["kitchen"] == "ready"
 
 
+def test_a_host_that_a_gateway_does_not_know_is_not_changed_while_that_gives_it_requests(fleet: Fleet) -> None:
+    """It has another name there still."""
+    for name in ("office", "attic"):
+        fleet.inventory["hailo_whisper"]["hosts"].pop(name)
+    assert fleet.run("rollout", **NEW)[0] == 0
+    states = fleet.folder / "states"
+    states.write_text(states.read_text().replace("kitchen", "scullery"))
+    log = fleet.gateway_log()
+    status, said = fleet.run("rollout", hailo_whisper_version="0.3.0")
+    assert status == 2, said
+    assert (
+        "The gateway tower does not know kitchen (it has attic, office, scullery). It could not be drained there. Run playbooks/gateway.yml first."
+        in " ".join(said.split())
+    )
+    assert fleet.version("kitchen") == "0.2.0"
+    # What is bad is left all the same.
+    status, said = fleet.run("rollback")
+    assert status == 0, said
+    assert "The gateway tower does not know kitchen (it has attic, office, scullery). It is not drained there." in " ".join(
+        said.split()
+    )
+    assert fleet.version("kitchen") == "0.1.0"
+    assert fleet.gateway_log() == log
+
+
 def test_each_of_two_gateways_gives_a_host_nothing_while_it_is_changed(fleet: Fleet) -> None:
     fleet.second_gateway("spire")
     status, said = fleet.run("rollout", **NEW)

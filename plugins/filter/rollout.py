@@ -73,15 +73,33 @@ def drainable(asked: Iterable[Mapping[str, Any]], host: str, ours: Sequence[str]
     for each in asked:
         if _is_silent(each):
             continue
-        state = next((appliance["state"] for appliance in json.loads(each["stdout"]) if appliance["name"] == plain(host)), None)
+        state = _states(each).get(plain(host))
         if state and (state not in BY_HAND or each["item"] in ours):
             found.append(each["item"])
+    return found
+
+
+def strange(asked: Iterable[Mapping[str, Any]], host: str) -> dict[str, str]:
+    """The gateways that do not know a host, which is new in the inventory, or has another name there: each with a sentence that says so."""
+    found = {}
+    for each in asked:
+        if not _is_silent(each) and plain(host) not in _states(each):
+            found[each["item"]] = f"The gateway {each['item']} does not know {host} (it has {_some(sorted(_states(each)))})."
     return found
 
 
 def silent(asked: Iterable[Mapping[str, Any]]) -> list[str]:
     """The gateways that could not be asked, or did not do what they were asked."""
     return [each["item"] for each in asked if _is_silent(each)]
+
+
+def _states(asked: Mapping[str, Any]) -> dict[str, str]:
+    return {appliance["name"]: appliance["state"] for appliance in json.loads(asked["stdout"])}
+
+
+def _some(names: Sequence[str]) -> str:
+    more = len(names) - SHOWN
+    return f"{', '.join(names[:SHOWN]) or 'none'}{f' and {more} more' if more > 0 else ''}"
 
 
 def _is_silent(asked: Mapping[str, Any]) -> bool:
@@ -99,10 +117,7 @@ def leaving(names: Iterable[str], hostvars: Mapping[str, Mapping[str, Any]]) -> 
     for name in names:
         if hostvars[name].get("rollout_outcome") == "untouched":
             found.setdefault(hostvars[name].get("rollout_left") or "", []).append(name)
-    return {
-        version: f"{', '.join(hosts[:SHOWN])}{f' and {len(hosts) - SHOWN} more' if len(hosts) > SHOWN else ''} to {version or 'none'}"
-        for version, hosts in sorted(found.items())
-    }
+    return {version: f"{_some(hosts)} to {version or 'none'}" for version, hosts in sorted(found.items())}
 
 
 def packages(lacking: Mapping[str, str], folder: str, machine: str) -> dict[str, list[str]]:
@@ -150,4 +165,5 @@ class FilterModule:
             "rollout_packages": packages,
             "rollout_reason": reason,
             "rollout_silent": silent,
+            "rollout_strange": strange,
         }
