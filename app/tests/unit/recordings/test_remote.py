@@ -153,12 +153,21 @@ def test_a_recording_that_nodes_die_of_is_given_up_alone(path: Path, pauses: lis
     assert pauses == [1.0, 2.0, 4.0, 8.0, 15.0]
 
 
-def test_a_gateway_that_has_lost_its_node_is_asked_again(path: Path, pauses: list[float]) -> None:
-    with replying(*[error(502)] * 5, Reply(body=verbose())) as replier:
+@pytest.mark.parametrize("status", [502, 504])
+def test_a_gateway_that_has_lost_its_node_is_asked_again(status: int, path: Path, pauses: list[float]) -> None:
+    with replying(*[error(status)] * 5, Reply(body=verbose())) as replier:
         assert send(replier.url, path).text == "Hello there."
     assert pauses == [1.0, 2.0, 4.0, 8.0, 15.0]
-    with replying(error(502, "No node.")) as replier, pytest.raises(Failure, match="502: No node"):
+    with replying(error(status, "No node.")) as replier, pytest.raises(Failure, match=f"{status}: No node"):
         send(replier.url, path)
+
+
+def test_what_took_longer_than_it_may_is_not_sent_again(path: Path, pauses: list[float]) -> None:
+    """As our servers and our gateway say it: it would take as long again."""
+    late = error(504, "It took too long.", x_should_retry="false")
+    with replying(late) as replier, pytest.raises(Failure, match="504: It took too long"):
+        send(replier.url, path)
+    assert pauses == []
 
 
 def test_a_server_that_was_there_is_waited_for(path: Path, pauses: list[float]) -> None:
