@@ -298,7 +298,8 @@ DRIFTS: dict[str, tuple[dict[str, Any], str]] = {
     ),
     "still-drained": (
         host(last_rollout={"to": "1.3", "outcome": "rolled back", "drained": ["tower", "cellar"]}),
-        "Its roll-out to 1.3 has left it drained at tower, cellar: the next one puts it back, or playbooks/rollback.yml.",
+        "Its roll-out to 1.3 has left it drained at tower, cellar, unless somebody has put it back by hand since: the next one puts it back and "
+        "notes that, or playbooks/rollback.yml does.",
     ),
 }
 

@@ -115,7 +115,11 @@ def _unfinished(ledger: Mapping[str, Any]) -> Iterable[str]:
     elif outcome == "under way":
         yield f"Its roll-out to {to} has no end: it is under way, or was cut off. The same again finishes it."
     elif gateways and isinstance(gateways, list):
-        yield f"Its roll-out to {to} has left it drained at {', '.join(map(_text, gateways))}: the next one puts it back, or playbooks/rollback.yml."
+        # The ledger knows nothing of what was done by hand at a gateway.
+        yield (
+            f"Its roll-out to {to} has left it drained at {', '.join(map(_text, gateways))}, unless somebody has put it back by hand since: the next "
+            "one puts it back and notes that, or playbooks/rollback.yml does."
+        )
 
 
 def _method(variables: Mapping[str, Any]) -> str:

@@ -264,6 +264,10 @@ class Fleet:
         """As an administrator does by hand."""
         (self.folder / "states").write_text(json.dumps(self.states() | {name: "drain"}))
 
+    def put_back(self, name: str) -> None:
+        """As an administrator does by hand."""
+        (self.folder / "states").write_text(json.dumps(self.states() | {name: "ready"}))
+
     def gateway_log(self, gateway: str = "") -> list[str]:
         path = Path(f"{self._states(gateway)}.log")
         return path.read_text().splitlines() if path.exists() else []
