@@ -319,6 +319,29 @@ def test_one_that_cannot_go_back_is_said_to_need_somebody_and_is_mended_by_the_n
     assert fleet.states()["kitchen"] == "ready"
 
 
+def test_what_became_of_a_host_is_said_where_its_ledger_cannot_be_written(fleet: Fleet) -> None:
+    for name in ("office", "attic"):
+        fleet.inventory["hailo_whisper"]["hosts"].pop(name)
+    fleet.mark("kitchen", "spoilt", "0.2.0+deb12u1\n")
+    fleet.mark("kitchen", "fills")
+    status, said = fleet.run("rollout", **NEW)
+    assert status == 2, said
+    assert summary(said)["kitchen"][2] == "rolled back"
+    assert "kitchen: Be ready: hailo-whisper 0.2.0+deb12u1 is not ready after 180 s." in said
+    assert fleet.ledger("kitchen")["outcome"] == "under way"
+    # Finished by the next, which writes it no better; it is not as it should be.
+    (fleet.folder / "kitchen/var/lib/hailo-whisper/.rollout.json.part").rmdir()
+    (fleet.folder / "kitchen/status").write_text("hailo-whisper 0.2.0+deb12u1 installed\n")
+    status, said = fleet.run("rollback")
+    assert status == 2, said
+    assert summary(said)["kitchen"][2] == "rolled back"
+    assert (
+        "/var/lib/hailo-whisper/.rollout.json.part could not be read or written (Is a directory)" in said.partition("SUMMARY")[2]
+    )
+    assert summary(said)[""][-1] == "0 of 1 as they should be. STOPPED: see above."
+    assert fleet.states()["kitchen"] == "ready"
+
+
 def test_where_one_is_refused_none_is_touched(fleet: Fleet) -> None:
     fleet.mark("attic", "refused")
     status, said = fleet.run("rollout", **NEW)

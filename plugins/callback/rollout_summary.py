@@ -28,16 +28,18 @@ NEXT = {
 Row = dict[str, str]
 
 
-def rows(hosts: Mapping[str, Mapping[str, Any]], dark: Mapping[str, int], failures: Mapping[str, str]) -> list[Row]:
-    """A row for each host that was meant. `hosts` is what the role has said of them, `failures` the last thing that each has failed with."""
+def rows(hosts: Mapping[str, Mapping[str, Any]], dark: Mapping[str, int], failures: Mapping[str, Sequence[str]]) -> list[Row]:
+    """A row for each host that was meant. `hosts` is what the role has said of them, `failures` all with which those have failed that fell out of it."""
     found: list[Row] = []
     for name in [*hosts, *(name for name in [*dark, *failures] if name not in hosts)]:
         row = {column: str(hosts.get(name, {}).get(column) or "-") for column in COLUMNS} | {"host": name}
-        row |= {"why": str(hosts.get(name, {}).get("why") or ""), "failed": failures.get(name, "")}
+        first, last = (failures[name][0], failures[name][-1]) if failures.get(name) else ("", "")
+        row |= {"why": str(hosts.get(name, {}).get("why") or last), "failed": last}
         if name not in hosts:
-            row |= {"outcome": "not reached" if name in dark else "refused", "why": row["failed"]}
+            row |= {"outcome": "not reached" if name in dark else "refused"}
         elif row["outcome"] == "under way":
-            row |= {"outcome": "lost", "why": row["failed"]}
+            # Of what follows from the first failure, the way back that failed too, say, it is not told.
+            row |= {"outcome": "failed", "why": first} if first and name not in dark else {"outcome": "lost"}
         if name not in (each["host"] for each in found):
             found.append(row)
     return found
@@ -89,21 +91,21 @@ class CallbackModule(CallbackBase):  # type: ignore[misc]  # untyped
     def __init__(self) -> None:
         super().__init__()
         self._good: Sequence[str] = ()
-        self._failures: dict[str, str] = {}
+        self._failures: dict[str, list[str]] = {}
 
     def v2_playbook_on_start(self, playbook: Any) -> None:
         """Know which playbook it is."""
         self._good = GOOD.get(Path(playbook._file_name).name, ())
 
     def v2_runner_on_failed(self, result: Any, ignore_errors: bool = False) -> None:
-        """Keep why a host has failed last."""
+        """Keep why a host has failed."""
         if self._good and not ignore_errors:
-            self._failures[result._host.get_name()] = told(result._result)
+            self._failures.setdefault(result._host.get_name(), []).append(told(result._result))
 
     def v2_runner_on_unreachable(self, result: Any) -> None:
         """Keep what was said of a host that is away."""
         if self._good:
-            self._failures[result._host.get_name()] = told(result._result)
+            self._failures.setdefault(result._host.get_name(), []).append(told(result._result))
 
     def v2_playbook_on_stats(self, stats: Any) -> None:
         """Show the summary."""

@@ -24,7 +24,8 @@ PROGRAMS = {
     "dpkg-deb": '[ "$1" = --show ] && cat "$3"',
     "dpkg": "exit 0",
     "apt-get": 'if [ "$1" = --print-uris ]; then exec grep --quiet --line-regexp "$3" "$ROOT/apt"; fi; for word; do case $word in *.deb) read -r name version <"$word"; echo "$name $version installed" >"$ROOT/status";; esac; done; '
-    'echo "apt $*" >>"$ROOT/log"; ! [ -e "$ROOT/apt-fails" ] || { echo "E: no room" >&2; exit 100; }',
+    # Whoever has "fills" cannot write the ledger from then on.
+    '[ ! -e "$ROOT/fills" ] || mkdir -p "$ROOT/var/lib/hailo-whisper/.rollout.json.part"; echo "apt $*" >>"$ROOT/log"; ! [ -e "$ROOT/apt-fails" ] || { echo "E: no room" >&2; exit 100; }',
     "systemctl": '[ "$1" = is-active ] && echo active; echo "systemctl $*" >>"$ROOT/log"',
 }
 GATEWAY = """
