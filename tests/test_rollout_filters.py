@@ -16,11 +16,13 @@ def filters(project: Path) -> dict[str, Callable[..., Any]]:
 
 
 def test_who_goes_first_and_who_together(filters: dict[str, Callable[..., Any]]) -> None:
-    names, groups = ["a", "b", "c", "d"], {"lab": ["d", "b"]}
+    names, groups = ["a", "b", "c", "d"], {"lab": ["d", "b"], "hailo_whisper": ["a", "b", "c", "d", "e"]}
     assert filters["rollout_chosen"](names, groups, 2, names) == {"hosts": ["a", "b"], "away": [], "unknown": []}
     assert filters["rollout_chosen"](names, groups, "0", names) == {"hosts": [], "away": [], "unknown": []}
     assert filters["rollout_chosen"](names, groups, "lab", names) == {"hosts": ["b", "d"], "away": [], "unknown": []}
     assert filters["rollout_chosen"](names, groups, ["c", "x"], names) == {"hosts": ["c"], "away": [], "unknown": ["x"]}
+    # With --limit, say, which leaves it out.
+    assert filters["rollout_chosen"](names, groups, "e", names) == {"hosts": [], "away": [], "unknown": []}
     # Who cannot be reached is no canary, and known all the same.
     assert filters["rollout_chosen"](["b", "c"], groups, 1, names) == {"hosts": ["b"], "away": [], "unknown": []}
     assert filters["rollout_chosen"](["b", "c"], groups, ["a", "lab"], names) == {

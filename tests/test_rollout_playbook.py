@@ -397,6 +397,16 @@ def test_no_room_for_the_way_back_is_said_and_nothing_is_begun(fleet: Fleet) -> 
     assert fleet.ledger("kitchen") == {}
 
 
+def test_canaries_that_the_limit_leaves_out_are_known(fleet: Fleet) -> None:
+    status, said = fleet.run("rollout", "--limit", "kitchen", **NEW, hailo_whisper_rollout_canaries=["office", "attic"])
+    assert status == 0, said
+    assert summary(said)["kitchen"][2] == "done"
+    assert (
+        "Nobody is watched: of hailo_whisper_rollout_canaries, office, attic, none is among the hosts of this run."
+        in " ".join(said.split())
+    )
+
+
 REFUSALS = {
     "no-version": ({"hailo_whisper_version": ""}, "Nothing says which version is to be rolled out"),
     "no-way-back": ({"hailo_whisper_deb": "/nowhere"}, "could not go back: nobody has hailo-whisper_0.1.0+deb12u1_"),

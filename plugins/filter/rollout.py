@@ -22,7 +22,8 @@ def chosen(
 ) -> dict[str, list[str]]:
     """The canaries among the hosts of a play that can be reached: the first so many, or those of the names of hosts and groups.
 
-    `away` are those of them among `everybody`, the hosts that the play is for, which cannot be reached. `unknown` are names of neither host nor group.
+    `away` are those of them among `everybody`, the hosts that the play is for, which cannot be reached. `unknown` are names of neither host nor group; a host
+    that --limit leaves out is known.
     """
     if str(wanted).isdigit():
         return {"hosts": [*hosts][: int(wanted)], "away": [], "unknown": []}
@@ -31,7 +32,7 @@ def chosen(
     return {
         "hosts": [host for host in hosts if host in meant],
         "away": [host for host in everybody if host in meant and host not in hosts],
-        "unknown": [name for name in names if name not in groups and name not in everybody],
+        "unknown": [name for name in names if name not in groups and name not in groups["hailo_whisper"]],
     }
 
 
