@@ -368,6 +368,15 @@ def test_another_is_the_canary_where_the_first_is_off(fleet: Fleet) -> None:
     assert status != 0, said
     assert "kitchen was to go first and cannot be reached, so that nobody would be watched." in " ".join(said.split())
     assert fleet.ledger("office") == {}
+    (fleet.folder / "kitchen/off").unlink()
+    fades = fleet.mark("kitchen", "fades")
+    with fleet.serving():
+        status, said = fleet.run("rollout", **NEW, hailo_whisper_rollout_canaries=["kitchen"])
+    assert status != 0, said
+    assert "kitchen was to go first and cannot be reached, so that nobody would be watched." in " ".join(said.split())
+    assert fleet.ledger("office") == {}
+    fades.unlink()
+    fleet.mark("kitchen", "off")
     fleet.mark("office", "deaf")
     status, said = fleet.run("rollout", **NEW, hailo_whisper_rollout_soak_seconds=9)
     assert status != 0, said

@@ -112,6 +112,12 @@ ROLES: dict[str, list[dict[str, Any]]] = {
     ],
     "service/verify": [
         {
+            "name": "Go away while it is looked at",
+            "ansible.builtin.set_fact": {"ansible_connection": "ssh"},
+            "when": "(rollout_root ~ '/fades') is exists",
+        },
+        {"name": "Be there", "ansible.builtin.ping": {}},
+        {
             "name": "Hear",
             "ansible.builtin.assert": {
                 "that": "not (rollout_root ~ '/deaf') is exists or not service_verify_seconds | default(0)",
