@@ -149,6 +149,17 @@ def test_what_was_changed_after_a_roll_out_is_named(host: Host) -> None:
     assert host.call("look")["since"][0] == "hailo-whisper 2.5"
 
 
+def test_it_is_asked_by_the_configuration_that_is_in_force(host: Host) -> None:
+    rendered = "etc/xdg/hailo-whisper/hailo-whisper.json"
+    keys = "/etc/hailo/hailo-whisper.keys"
+    assert host.call("look")["service"] == {"url": "http://127.0.0.1:11437", "port": 11437, "key_file": keys}
+    host.call("begin", entry={"to": "2.0"})
+    host.write(rendered, json.dumps({"server": {"host": "0.0.0.0", "port": 8000}, "access": {"keys": None}}))
+    assert host.call("look")["service"] == {"url": "http://127.0.0.1:8000", "port": 8000, "key_file": keys}
+    host.write(rendered, json.dumps({"server": {"host": "fd00::7", "port": 8000}, "access": {"keys": "/srv/keys"}}))
+    assert host.call("back")["service"] == {"url": "http://[fd00::7]:8000", "port": 8000, "key_file": "/srv/keys"}
+
+
 def test_the_ledger_has_the_last_ten(host: Host) -> None:
     for number in range(12):
         host.call("begin", entry={"to": str(number)})

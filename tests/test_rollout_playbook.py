@@ -166,7 +166,7 @@ def test_models_of_the_version_before_are_there_until_the_new_one_is_proven(flee
     wanted = {"hailo_whisper_model": "small", "hailo_whisper_model_prune": True}
     for name in fleet.names:
         (fleet.folder / name / "etc/xdg/hailo-whisper").mkdir(parents=True)
-        rendered = {"model": {"name": "base"}, "models": {"offered": ["tiny"]}, "server": {"port": 1}}
+        rendered = {"model": {"name": "base"}, "models": {"offered": ["tiny"]}}
         fleet.mark(name, "etc/xdg/hailo-whisper/hailo-whisper.json", json.dumps(rendered))
     pruned = [fleet.folder / name / "pruned" for name in fleet.names]
     spoilt = fleet.mark("kitchen", "spoilt", "0.2.0+deb12u1\n")
@@ -362,6 +362,26 @@ def test_a_key_that_is_not_taken_is_found_before_anybody_is_touched(fleet: Fleet
     assert fleet.ledger("kitchen") == {}
 
 
+def test_the_version_before_is_asked_as_it_is_configured(fleet: Fleet) -> None:
+    """The inventory is ahead of it: it has another file of keys."""
+    fleet.inventory["hailo_whisper"]["hosts"].pop("attic")
+    for name in ("kitchen", "office"):
+        fleet.mark(name, "keys", "/etc/hailo/hailo-whisper.keys")
+    with fleet.serving():
+        # The new version takes others, by this mark.
+        (fleet.folder / "office/keys").unlink()
+        status, said = fleet.run("rollout", **NEW, hailo_whisper_rollout_canaries=["kitchen"])
+        assert status == 2, said
+        assert summary(said)["kitchen"][2] == "rolled back"
+        assert "Have the right key: It answered 401 to the new ones." in said
+        assert fleet.ledger("kitchen")["outcome"] == "rolled back"
+        assert fleet.run("rollout", "--limit", "office", **NEW)[0] == 0
+        fleet.mark("office", "keys", "/etc/hailo/hailo-whisper.keys")
+        status, said = fleet.run("rollback", "--limit", "office")
+    assert status == 0, said
+    assert summary(said)["office"][2] == "rolled back"
+
+
 def test_another_is_the_canary_where_the_first_is_off(fleet: Fleet) -> None:
     fleet.mark("kitchen", "off")
     status, said = fleet.run("rollout", **NEW, hailo_whisper_rollout_canaries=["kitchen"])
@@ -421,6 +441,7 @@ REFUSALS = {
     "no-way-back": ({"hailo_whisper_deb": "/nowhere"}, "could not go back: nobody has hailo-whisper_0.1.0+deb12u1_"),
     "method": ({"hailo_whisper_install_method": "venv"}, "has hailo-whisper by the method deb, and the inventory says venv."),
     "canary": ({"hailo_whisper_rollout_canaries": "kichen"}, "hailo_whisper_rollout_canaries names kichen, which is neither"),
+    "port": ({"hailo_whisper_config": {"server": {"port": 8000}}}, "kitchen answers at port 11437, and the inventory says 8000"),
     "gateway": ({"rollout_gateway_program": "/nowhere"}, "The gateway tower does not say how its appliances are"),
 }
 
@@ -436,27 +457,27 @@ def test_refusal(fleet: Fleet, case: str) -> None:
 
 
 def test_the_controller_killed_in_the_middle_leaves_nobody_drained_for_ever(fleet: Fleet) -> None:
-    wait = fleet.mark("office", "wait")
-    process = fleet.start("rollout", **NEW)
-    end = time.monotonic() + 200
-    while not (fleet.folder / "office/installing").exists():
-        assert time.monotonic() < end, "it never came to the second host"
-        time.sleep(0.1)
-    fleet.kill(process)
-    wait.unlink()
-    assert fleet.ledger("kitchen")["outcome"] == "done"
-    assert fleet.ledger("office")["outcome"] == "under way"
-    assert fleet.states()["office"] == "drain"
-    drained = fleet.gateway_log().count("drain kitchen")
     with fleet.serving():
+        wait = fleet.mark("office", "wait")
+        process = fleet.start("rollout", **NEW)
+        end = time.monotonic() + 200
+        while not (fleet.folder / "office/installing").exists():
+            assert time.monotonic() < end, "it never came to the second host"
+            time.sleep(0.1)
+        fleet.kill(process)
+        wait.unlink()
+        assert fleet.ledger("kitchen")["outcome"] == "done"
+        assert fleet.ledger("office")["outcome"] == "under way"
+        assert fleet.states()["office"] == "drain"
+        drained = fleet.gateway_log().count("drain kitchen")
         status, said = fleet.run("rollout", **NEW)
-    assert status == 0, said
-    found = summary(said)
-    assert (found["kitchen"][2], found["office"][2], found["attic"][2]) == ("was done", "done", "done")
-    assert fleet.gateway_log().count("drain kitchen") == drained, "who is done and ready is passed over"
-    assert found["office"][0] == "0.1.0+deb12u1", "the version before is still the one that it goes back to"
-    assert fleet.states() == dict.fromkeys(fleet.names, "ready")
-    assert versions(fleet) == ["0.2.0"] * 3
+        assert status == 0, said
+        found = summary(said)
+        assert (found["kitchen"][2], found["office"][2], found["attic"][2]) == ("was done", "done", "done")
+        assert fleet.gateway_log().count("drain kitchen") == drained, "who is done and ready is passed over"
+        assert found["office"][0] == "0.1.0+deb12u1", "the version before is still the one that it goes back to"
+        assert fleet.states() == dict.fromkeys(fleet.names, "ready")
+        assert versions(fleet) == ["0.2.0"] * 3
 
 
 def test_a_host_that_is_lost_in_the_middle_stops_the_others(fleet: Fleet) -> None:

@@ -128,6 +128,13 @@ ROLES: dict[str, list[dict[str, Any]]] = {
             "name": "Have a key",
             "ansible.builtin.assert": {"that": "not (rollout_root ~ '/stale') is exists", "fail_msg": "It answered 401."},
         },
+        {
+            "name": "Have the right key",
+            "ansible.builtin.assert": {
+                "that": "not (rollout_root ~ '/keys') is exists or service_key_file | default('the new ones') == lookup('ansible.builtin.file', rollout_root ~ '/keys')",
+                "fail_msg": "It answered 401 to {{ service_key_file | default('the new ones') }}.",
+            },
+        },
     ],
     "service/version": [
         {"name": "Ask", "ansible.builtin.set_fact": {"service_version": SERVED.replace(" }}", ".split('+')[0] }}")}}
@@ -236,8 +243,9 @@ class Fleet:
 
     @contextlib.contextmanager
     def serving(self) -> Iterator[None]:
-        """Have all of them say that they are ready, where before nobody listened."""
+        """Have all of them say that they are ready, at the port of the inventory, where before nobody listened."""
         with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Ready) as server:
+            self.inventory["hailo_whisper"]["vars"]["hailo_whisper_config"] = {"server": {"port": server.server_address[1]}}
             threading.Thread(target=server.serve_forever, daemon=True).start()
             for name in self.names:
                 path = self.folder / name / "etc/xdg/hailo-whisper/hailo-whisper.json"

@@ -74,6 +74,7 @@ def look(kept, module):
         "since": ledger.since() if snapshot else [],
         "hindrance": Restoration(kept, True, False).hindrance() if snapshot else "",
         "ready": machine.ready(),
+        "service": machine.service(),
         "needed": [*snapshot.get("serving", []), *snapshot.get("offered", [])]
         if unfinished
         else [*machine.serving(), *machine.offered()],

@@ -12,6 +12,8 @@ CONFIGURATION = "etc/hailo/hailo-whisper.yaml", "etc/hailo/models.d/*.yaml"
 # Of the packages hailo-whisper-model-*. What lies in the store goes before it.
 PACKAGED_MODELS = "usr/share/hailo-whisper/models"
 RENDERED = "etc/xdg/hailo-whisper/hailo-whisper.json"
+KEYS = "/etc/hailo/hailo-whisper.keys"
+"""Where the roles put them unless the inventory says otherwise."""
 EVERY_ADDRESS = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104  # to be asked, and not bound to
 
 
@@ -64,9 +66,7 @@ class Machine:
 
     def ready(self):
         """Whether the service says that it is."""
-        server = (read(self.root / RENDERED) or {}).get("server") or {}
-        host = server.get("host") or "127.0.0.1"
-        connection = http.client.HTTPConnection(EVERY_ADDRESS.get(host, host), server.get("port") or 11437, timeout=5)
+        connection = http.client.HTTPConnection(*self.address(), timeout=5)
         try:
             connection.request("GET", "/health/ready")
             return connection.getresponse().status == 200
@@ -74,6 +74,19 @@ class Machine:
             return False
         finally:
             connection.close()
+
+    def address(self):
+        """Host and port at which it answers, by the configuration that was rendered: the inventory may be ahead of it."""
+        server = (read(self.root / RENDERED) or {}).get("server") or {}
+        host = server.get("host") or "127.0.0.1"
+        return EVERY_ADDRESS.get(host, host), server.get("port") or 11437
+
+    def service(self):
+        """How to ask it: its `url`, its `port`, and the file of its keys."""
+        host, port = self.address()
+        access = (read(self.root / RENDERED) or {}).get("access") or {}
+        url = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+        return {"url": url, "port": port, "key_file": access.get("keys") or KEYS}
 
     def models(self):
         """The sums of each model's files, as they were when it was verified."""

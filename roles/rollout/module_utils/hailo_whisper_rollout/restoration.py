@@ -43,6 +43,7 @@ class Restoration:
             "changed": changed,
             "diff": diff,
             "version": snapshot["version"],
+            "service": self.machine.service(),
             "models": sorted(name for name, sums in snapshot["models"].items() if models.get(name) != sums),
         }
 
