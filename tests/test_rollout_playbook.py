@@ -3,6 +3,7 @@
 import json
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 from played_fleet import Fleet, summary
@@ -436,7 +437,7 @@ def test_canaries_that_the_limit_leaves_out_are_known(fleet: Fleet) -> None:
     )
 
 
-REFUSALS = {
+REFUSALS: dict[str, tuple[dict[str, Any], str]] = {
     "no-version": ({"hailo_whisper_version": ""}, "Nothing says which version is to be rolled out"),
     "no-way-back": ({"hailo_whisper_deb": "/nowhere"}, "could not go back: nobody has hailo-whisper_0.1.0+deb12u1_"),
     "method": ({"hailo_whisper_install_method": "venv"}, "has hailo-whisper by the method deb, and the inventory says venv."),
