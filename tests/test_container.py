@@ -418,6 +418,11 @@ def test_a_device_that_is_taken_away_while_it_runs(
             "/data/models.",
         ),
         ("closed", [], "may not be read by this user (number 11437). Run the container as the user whom it belongs to"),
+        (
+            "empty",
+            ["--volume={closed}:/data/cache:ro"],
+            "The cache /data/cache may not be read by this user (number 11437). Run the container as",
+        ),
         ("wrong", ["--env=WHISPER_MODEL=", "--env=WHISPER_MODEL_PATH=/data/models"], "holds a model for a Hailo accelerator"),
         ("good", ["--env=HAILO_WHISPER_ENGINE_KIND=cuda"], "there is no NVIDIA GPU"),
         (
@@ -426,7 +431,7 @@ def test_a_device_that_is_taken_away_while_it_runs(
             "does not compute in int8_float16 (model.compute_type). It does in ",
         ),
     ],
-    ids=["empty", "closed", "another form", "no GPU", "compute type"],
+    ids=["empty", "closed", "a closed cache", "another form", "no GPU", "compute type"],
 )
 def test_what_cannot_be_served_is_a_503_with_the_reason(
     starting: Start, models: Path, tmp_path: Path, made: str, options: list[str], said: str
@@ -440,7 +445,8 @@ def test_what_cannot_be_served_is_a_503_with_the_reason(
     if made == "closed":
         folder.chmod(0o700)
     base = ["--env=HAILO_WHISPER_ACCESS_INSECURE=true", f"--env=WHISPER_MODEL={MODEL}", f"--volume={folder}:/data/models:ro"]
-    container = starting(*base, *options)
+    (opened(tmp_path) / "private").mkdir(mode=0o700)
+    container = starting(*base, *(option.format(closed=tmp_path / "private") for option in options))
     reason = container.until("failed")["reason"]
     assert said in reason
     assert container.ask("/health")[0] == 200
