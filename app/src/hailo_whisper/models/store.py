@@ -1,4 +1,4 @@
-"""The store: the folder with the models that are on this machine, and the one where packages have theirs. Reading only; `pull` writes."""
+"""The store: the folder with the models that are on this machine, that of the packages, and a hub's cache. Reading only; `pull` writes."""
 
 import os
 import stat

@@ -96,7 +96,9 @@ def _replace(path: Path, text: str, date: int | None) -> None:
             stream.flush()
             os.fsync(stream.fileno())
         if date is not None:
-            os.utime(part, ns=(date, date))
+            # Some network file systems let nobody set it: then it is transcribed once more by the next run, and nothing is lost.
+            with contextlib.suppress(OSError):
+                os.utime(part, ns=(date, date))
         part.replace(path)
     except BaseException:
         with contextlib.suppress(OSError):

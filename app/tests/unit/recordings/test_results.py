@@ -1,6 +1,7 @@
 import os
 import time
 from pathlib import Path
+from unittest.mock import Mock
 
 import pytest
 
@@ -100,6 +101,16 @@ def test_the_results_of_an_old_recording_have_the_time_of_their_making(source: S
     (path,) = results.write(source, HEARD)
     assert path.stat().st_mtime_ns > 10**9
     assert results.current(source)
+
+
+def test_where_no_date_can_be_set_the_result_is_written_all_the_same(source: Source, monkeypatch: pytest.MonkeyPatch) -> None:
+    later = time.time_ns() + 3600 * 10**9
+    os.utime(source.path, ns=(later, later))
+    results = Results(["text"])
+    results.prepare(source)
+    monkeypatch.setattr(os, "utime", Mock(side_effect=PermissionError(1, "Operation not permitted")))
+    (path,) = results.write(source, HEARD)
+    assert path.read_text(encoding="utf-8") == "Grüß Gott.\n"
 
 
 def test_what_is_gone_when_it_is_done_has_its_result_all_the_same(source: Source) -> None:
